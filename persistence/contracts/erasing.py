@@ -237,7 +237,7 @@ class Erasures:
         self._unremoved.add(attachment_id)
         try:
             await self._store.read(lambda _: self._store.blobs.remove(attachment_id))
-        except (CannotOpen, DiskFull, NoDescriptor):
+        except (CannotOpen, Contended, DiskFull, NoDescriptor):
             return  # the mark stays, so that no writer puts them meanwhile
         await self._write(EndRemoval(attachment_id=attachment_id))
         self._unremoved.discard(attachment_id)

@@ -6,7 +6,10 @@ from typing import Protocol
 
 
 class Blobs(Protocol):
-    """Where the bytes of attachments stand. Blocking; each raises `CannotOpen`, `DiskFull` or `UnknownOutcome`."""
+    """Where the bytes of attachments stand. Blocking; each raises `CannotOpen`, `DiskFull` or `UnknownOutcome`.
+
+    One on a server also raises `Contended`, where that does not answer.
+    """
 
     def begin(self, made: str, /) -> None:
         """Begin to write bytes whose digest is not known yet, under a name of the caller's."""

@@ -9,8 +9,8 @@ from typing import Any, Final, TypeVar, final
 
 import psycopg
 
-from tenure.errors import CannotOpen, DiskFull
-from tenure.persistence.engines.engine import Again, Moved, UnknownOutcome
+from tenure.errors import CannotOpen, Contended, DiskFull
+from tenure.persistence.engines.engine import Again, UnknownOutcome
 
 from .connecting import PAUSE_S, Connecting
 from .protocol.errors import ServerError, map_error
@@ -88,7 +88,7 @@ class TableBlobs:
         """See `Blobs.drop`. What cannot be removed now stays unfinished, and is found."""
         try:
             self._remove(_MADE + made)
-        except (CannotOpen, DiskFull, UnknownOutcome):
+        except (CannotOpen, Contended, DiskFull, UnknownOutcome):
             return
 
     def read(self, digest: str, offset: int, amount: int) -> bytes | None:
@@ -146,7 +146,13 @@ class TableBlobs:
         return self._carry_out(run)
 
     def _carry_out(self, work: Callable[[psycopg.Connection], T]) -> T:
-        """Do it; once more where the connection is lost, as all that is done here may be done twice."""
+        """Do it; once more where the connection is lost, as all that is done here may be done twice.
+
+        Raises:
+            Contended: The server does not answer for so long.
+            Moved: It was failed over, or restored; the store has to stop.
+            CannotOpen, DiskFull, UnknownOutcome: See `Blobs`.
+        """
         shown, wait_s = self._connecting.target.shown, self._connecting.limits.busy_s
         give_up_at = time.monotonic() + wait_s
         with self._lock:
@@ -156,8 +162,8 @@ class TableBlobs:
                         left_s = give_up_at - time.monotonic()
                         self._connection = self._connecting.connect_within(left_s, writes=self._writes)
                     return work(self._connection)
-                except (Again, Moved) as exc:  # the store stops with its next commit
-                    raise CannotOpen(path=shown, detail=str(exc)) from exc
+                except Again as exc:
+                    raise Contended(detail=str(exc)) from exc
                 except psycopg.Error as exc:
                     failed = _mapped(exc, shown)
                     if self._connection is not None and not self._connection.closed:
@@ -171,4 +177,6 @@ class TableBlobs:
 def _mapped(exc: psycopg.Error, shown: str) -> Exception:
     error = ServerError(state=exc.sqlstate or "08006", message=str(exc).strip(), ends=False)
     mapped = map_error(error, "attachments")
+    if isinstance(mapped, Again):
+        return Contended(detail=str(mapped))
     return mapped if isinstance(mapped, DiskFull | UnknownOutcome) else CannotOpen(path=shown, detail=error.message)

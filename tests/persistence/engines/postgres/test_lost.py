@@ -14,7 +14,7 @@ import trio
 from proof.cuts import make_cuts
 from proof.fleet.cutting import Cut, CuttingProxy, cutting_proxy
 from proof.fleet.server import OwnServer
-from tenure.errors import CannotOpen, Contended, StoreBroken
+from tenure.errors import Contended, StoreBroken
 from tenure.persistence.commits.commit import Commit, CommitResult
 from tenure.persistence.engines.choice import door_to
 from tenure.persistence.engines.engine import Again, Statements
@@ -207,7 +207,7 @@ async def test_a_server_that_comes_back_without_keeping_what_it_acknowledges_is_
 
         with pytest.raises(Contended, match="fsync = off"):
             await store.commit(message(store, "m"))
-        with pytest.raises(CannotOpen, match="fsync = off"):
+        with pytest.raises(Contended, match="fsync = off"):
             await store.attachments.put("s", b"second")
         assert await landed(store, "m") == [], "it is read as before"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Generator, Sequence
 from typing import LiteralString
@@ -162,6 +163,30 @@ async def test_reads_and_queries_stop_a_store_that_was_moved(pair: Pair) -> None
             await own(store)
             await ask(store)
             if ask is read:
+                pair.leave_behind()
+                pair.fail_over()
+            else:
+                postgres_moves(pair.standby)
+            with pytest.raises(StoreMoved):
+                await ask(store)
+            assert isinstance(await store.wait_broken(), StoreMoved)
+
+
+async def put_bytes(store: Store) -> None:
+    await store.attachments.put("s", b"new")
+
+
+async def get_bytes(store: Store) -> None:
+    await store.attachments.get("s", hashlib.sha256(b"old").hexdigest())
+
+
+async def test_attachments_stop_a_store_that_was_moved_and_do_not_wait_for_its_next_commit(pair: Pair) -> None:
+    """It looks seldom, and nothing else asks the server."""
+    for ask in (put_bytes, get_bytes):
+        async with open_store(pair.url, limits=Limits(renew_s=1_000.0, lease_s=3_000.0)) as store:
+            await own(store)
+            await store.attachments.put("s", b"old")
+            if ask is put_bytes:
                 pair.leave_behind()
                 pair.fail_over()
             else:
