@@ -42,7 +42,7 @@ class PostgresDoor:
         return self._target.shown
 
     def check_new(self) -> None:
-        """See `Door.check_new`: a schema is no link."""
+        """See `Door.check_new`: a schema is not a link."""
 
     def engine(self, durability: DurabilityClass | None) -> PostgresEngine:
         """See `Door.engine`."""

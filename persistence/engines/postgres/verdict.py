@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from typing import Final, final
 
-from tenure.persistence.engines.engine import Again, Group, Moved, UnknownOutcome
+from tenure.persistence.engines.engine import Again, Group, Moved, Row, UnknownOutcome
 from tenure.persistence.model.values import DurabilityClass
 
 from .connecting import PAUSE_S, REFUSALS, Connecting
@@ -17,8 +18,12 @@ from .server.keeping import STANDBYS
 
 _VERDICT: Final = translated("UPDATE hosts SET group_number = group_number WHERE host = :host RETURNING group_number")
 
-STANDBYS_THERE: Final = plain(f"SELECT {STANDBYS}")
-"""Asks whether COMMIT waits for a standby."""
+STANDBYS_THERE: Final = plain(f"SELECT {STANDBYS}, CAST(pg_conf_load_time() AS text)")
+"""Asks whether COMMIT waits for a standby, and when this session has read its settings last.
+
+Where the names are emptied, a COMMIT that waits is let go as if a standby had confirmed it. So who asks before and after it
+takes no other answer: they may have been emptied, and set again.
+"""
 
 
 @final
@@ -71,19 +76,19 @@ class Verdict:
         """The number of the host's last group that landed, and who says so. Raises as `Connecting.connect`."""
         wire = self._connecting.wire(writes=True)
         try:
-            (answer,) = wire.exchange([command("verdict", _VERDICT, {"host": host})])
+            before, answer = wire.exchange([STANDBYS_THERE, command("verdict", _VERDICT, {"host": host})])
         except Lost as exc:
             raise Again(str(exc)) from exc
-        if answer.error is not None or not self._is_confirmed(wire):
+        if answer.error is not None or not self._is_confirmed(wire, before.rows()):
             wire.close()
             raise Again("no standby has confirmed it" if answer.error is None else answer.error.message)
         rows = answer.rows()
         return wire, int(rows[0][0]) if rows else None
 
-    def _is_confirmed(self, wire: Wire) -> bool:
+    def _is_confirmed(self, wire: Wire, before: Sequence[Row]) -> bool:
         """Whether a standby has what was just written, where one has to: its wait was not cancelled, and there was one.
 
-        The names are asked for afterwards: where they are emptied since the connection was made, nothing was waited for.
+        The names are asked for once more: where they were emptied since, nothing was waited for.
         """
         if self._connecting.durability is not DurabilityClass.QUORUM:
             return True
@@ -93,4 +98,9 @@ class Verdict:
             (answer,) = wire.exchange([STANDBYS_THERE])
         except Lost as exc:
             raise Again(str(exc)) from exc
-        return answer.error is None and answer.rows() == [(True,)]
+        return answer.error is None and waits_for_standbys(before) and answer.rows() == before
+
+
+def waits_for_standbys(rows: Sequence[Row]) -> bool:
+    """What `STANDBYS_THERE` was answered: whether COMMIT waits for one."""
+    return bool(rows) and bool(rows[0][0])

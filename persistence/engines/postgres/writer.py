@@ -44,7 +44,7 @@ from .server.line import elsewhere
 from .strands.alike import Asked, Sent, gathered
 from .strands.lanes import Lane, carry_out
 from .user_queries import Query
-from .verdict import STANDBYS_THERE, Verdict
+from .verdict import STANDBYS_THERE, Verdict, waits_for_standbys
 
 RECONNECT_S: Final = 0.5
 """Seconds for which one try of a group waits for a connection; the group is tried again for `Limits.busy_s`."""
@@ -88,6 +88,7 @@ class Writer:
         self._in_savepoint = False
         self.tables = tuple(sorted(tables))
         self._awaits_standbys = connecting.durability is DurabilityClass.QUORUM
+        self._standbys: Sequence[Row] = ()  # as it was answered before
         self._verdict = Verdict(connecting)
 
     # Statements
@@ -182,9 +183,10 @@ class Writer:
             commands.append(STANDBYS_THERE)
         commands += [asked for _, asked in wanted]
         answers = self._flush(commands)
-        if self._awaits_standbys and answers[checked].rows() != [(True,)]:
-            message = "the server waits for no standby any more"
-            raise Again(message)
+        if self._awaits_standbys:
+            self._standbys = answers[checked].rows()
+            if not waits_for_standbys(self._standbys):
+                raise Again("the server waits for no standby any more")
         for (table, _), answer in zip(reversed(wanted), reversed(answers), strict=False):
             self._keys.take(table, answer)
         versions: Mapping[str, int] = versions_in(answers[4]) if named else {}
@@ -201,7 +203,7 @@ class Writer:
         self._connect()
         self._group = None
         self._keys.begin()
-        self._flush([_BEGIN, ALONE])
+        self._standbys = self._flush([_BEGIN, ALONE, STANDBYS_THERE])[-1].rows()
 
     def commit(self) -> Versions:
         """See `WriteConnection.commit`. An answer that was lost is asked for on a new connection."""
@@ -227,13 +229,14 @@ class Writer:
             raise Again(message)
         if self._awaits_standbys:
             # It has landed. Where its wait for a standby was cancelled, the verdict is a commit after it, which waits.
-            if wire.warnings != warnings:
-                wire.close()
-                self._wire = None
-                self._wire = self._verdict.of(group, "the wait for a standby was cancelled")
-            elif answers[-1].rows() != [(True,)]:
+            cancelled, there = wire.warnings != warnings, answers[-1].rows()
+            if not cancelled and not waits_for_standbys(there):
                 message = "the server has stopped to wait for standbys: whether one has the group is not known"
                 raise UnknownOutcome(message)
+            if cancelled or there != self._standbys:  # then the names may have been emptied, and set again
+                wire.close()
+                self._wire = None
+                self._wire = self._verdict.of(group, "it is not known whether a standby was waited for")
         return versions_in(answers[committed - 1]) if versions else {}
 
     def rollback(self) -> None:

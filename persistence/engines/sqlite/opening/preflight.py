@@ -90,7 +90,7 @@ def check_names(path: str) -> None:
     Raises:
         CannotOpen: A name that leaves no room for those beside it; a link, also one that leads nowhere; a file with several
             names, by another one of which it would be opened with another log; a folder, a pipe or a device. And where the
-            attachments stand, whatever is no folder.
+            attachments stand, anything but a folder.
     """
     _check_length(path)
     for name in (path, *(path + end for end in BESIDE)):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Generator
 
 import psycopg
@@ -175,6 +177,44 @@ async def test_a_verdict_for_which_no_standby_was_waited_any_more_is_none(pair: 
                 admin.execute(f"SELECT pg_terminate_backend({first})".encode())
                 await waiting(admin, but=first)  # which asks for the verdict, and was connected while there were names
             await trio.to_thread.run_sync(set_server, pair.primary, "synchronous_standby_names", "")
+
+
+async def test_names_that_are_emptied_and_set_again_under_one_commit_acknowledge_nothing(pair: Pair) -> None:
+    """A COMMIT that waits is let go when they are emptied. Its session is stopped here, so that it sees them set again only."""
+    settled: list[str] = []
+
+    async def commit(store: Store) -> None:
+        await store.commit(message(store, "m"))
+        settled.append("m")
+
+    async with open_store(pair.url, limits=Limits(busy_s=30.0)) as store:
+        await own(store)
+        pair.standby.stop()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(commit, store)
+            with psycopg.connect(pair.primary.url, autocommit=True) as admin:
+                first = await waiting(admin)
+                os.kill(first, signal.SIGSTOP)
+                try:
+                    for names in ("", "*"):
+                        await trio.to_thread.run_sync(set_server, pair.primary, "synchronous_standby_names", names)
+                finally:
+                    os.kill(first, signal.SIGCONT)
+                await waiting(admin, but=first)  # which asks for the verdict
+                await trio.sleep(0.2)
+                assert settled == [], "the server has it, and no standby does"
+            pair.standby.start(**REPLICATING)
+        assert settled == ["m"]
+        assert await landed(store, "m") == ["m"]
+
+
+async def test_settings_that_are_read_again_between_commits_are_in_the_way_of_none(pair: Pair) -> None:
+    async with open_store(pair.url) as store:
+        await own(store)
+        for key in ("m", "n"):
+            await trio.to_thread.run_sync(set_server, pair.primary, "work_mem", "5MB" if key == "m" else "6MB")
+            await store.commit(message(store, key))
+        assert await landed(store, "m", "n") == ["m", "n"]
 
 
 async def waiting(admin: psycopg.Connection, but: int = 0) -> int:
