@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from typing import Final, final
 
 import trio
@@ -27,7 +28,7 @@ from tenure.persistence.seams.nursery import together
 
 from .awaiting import Awaiting
 from .concerns import concerned
-from .pace import ALL, GAP_TO_ALL_S, Pace
+from .pace import ALL, GAP_TO_ALL_S, MOST_AWAITED, Pace
 
 SHORTEST_S: Final = 0.25
 """Seconds until a line that was lost is opened again; they double up to `LONGEST_S`."""
@@ -110,7 +111,7 @@ class Hinting:
                 self._pace.withdraw(ALL)
         if found.ownerless:
             # This host takes them over itself, if it can: only what is left concerns all.
-            self._ownerless |= found.ownerless
+            self._ownerless.update(islice(found.ownerless, MOST_AWAITED - len(self._ownerless)))
             self._pace.ask(ALL, found.ownerless, not_before=now + GAP_TO_ALL_S)
         if found.all:
             self._pace.ask(ALL)
@@ -130,12 +131,14 @@ class Hinting:
         while self._open_line is not None:
             line = await self._opened(self._open_line)
             if line is not None:
+                opened_at = trio.current_time()
                 try:
-                    was_heard = await self._used(line)
+                    await self._used(line)
                 finally:
                     line.close()
                     self._set_heard(is_heard=False)
-                wait_s = SHORTEST_S if was_heard else wait_s
+                if trio.current_time() - opened_at > LONGEST_S:  # else what ends lines may end each of them
+                    wait_s = SHORTEST_S
             await trio.sleep(wait_s)
             wait_s = min(2 * wait_s, LONGEST_S)
 
@@ -160,22 +163,18 @@ class Hinting:
         finally:
             executor.close()
 
-    async def _used(self, line: HintLine) -> bool:
-        """Use a line until it is lost; whether hints have come on it."""
-        was_heard = False
+    async def _used(self, line: HintLine) -> None:
+        """Use a line until it is lost."""
 
         async def hear() -> None:
-            nonlocal was_heard
             while True:
                 for hint in line.hear():
                     self._heard(hint)
-                was_heard = was_heard or self.is_heard
                 self._stirred.set()
                 await trio.lowlevel.wait_readable(line)
 
         with trio.CancelScope() as self._use, suppress(Again):  # it is lost, and the next one is opened
             await together(hear, partial(self._say, line))
-        return was_heard
 
     async def _say(self, line: HintLine) -> None:
         while True:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
+from itertools import islice
 from typing import Final, final
 
 from attrs import frozen
@@ -13,6 +14,12 @@ GAP_S: Final = 0.005
 
 GAP_TO_ALL_S: Final = 0.05
 """The same of hints to all."""
+
+MOST_AWAITED: Final = 1_000
+"""Runtimes that one hint says are awaited; while no line is open no more than these are kept."""
+
+MOST_TARGETS: Final = 1_000
+"""Hosts whose hints wait to be given."""
 
 ALL: Final = None
 """In place of the key of a host."""
@@ -58,7 +65,10 @@ class Pace:
     def ask(self, host: int | None, awaited: Collection[str] = (), *, not_before: float = -math.inf) -> None:
         """Have a hint given, to all for None; not before a time, unless it is asked for anew without."""
         is_new = host not in self._waiting
-        self._waiting.setdefault(host, set()).update(awaited)
+        if is_new and host is not ALL and len(self._waiting) >= MOST_TARGETS:
+            return
+        waiting = self._waiting.setdefault(host, set())
+        waiting.update(islice(awaited, MOST_AWAITED - len(waiting)))
         before = not_before if is_new else min(not_before, self._not_before.get(host, -math.inf))
         self._not_before[host] = before
 

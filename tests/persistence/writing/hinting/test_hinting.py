@@ -9,7 +9,7 @@ from functools import partial
 from typing import final
 
 import trio
-from trio.testing import wait_all_tasks_blocked
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.engines.engine import Again
@@ -17,7 +17,9 @@ from tenure.persistence.engines.listeners import NOWHERE, Hint, HintLine
 from tenure.persistence.facets.ownership.requests import FinishRequest
 from tenure.persistence.seams.executors import InlineExecutor, ThreadExecutor
 from tenure.persistence.writing.hinting.hinting import Hinting
+from tenure.persistence.writing.hinting.pace import GAP_TO_ALL_S
 from tests.kit.stores import name
+from tests.persistence.writing.hinting.test_pace import accept, take
 
 ME = 3
 
@@ -133,3 +135,26 @@ async def test_a_line_that_opens_when_its_store_has_gone_is_closed() -> None:
     with trio.fail_after(60):
         while not line.is_closed:  # noqa: ASYNC110 - a thread closes it
             await trio.sleep(0.01)
+
+
+async def test_what_no_host_owns_is_said_to_all_unless_its_own_host_has_taken_it_over_shortly_after(
+    autojump_clock: MockClock,
+) -> None:
+    line = Line()
+    hinting = Hinting(lambda _: line, InlineExecutor, lambda: ME)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hinting.serve)
+        await wait_all_tasks_blocked()
+        hinting.landed([accept("mine")], {"mine": None})
+        await trio.sleep(GAP_TO_ALL_S / 2)
+        hinting.landed([take("mine")], NOWHERE)
+        await trio.sleep(1)
+        assert line.said == []
+
+        hinting.landed([accept("theirs")], {"theirs": None})
+        await trio.sleep(GAP_TO_ALL_S / 2)
+        assert line.said == []
+        await trio.sleep(1)
+        assert line.said == [({}, {"theirs"})]
+        nursery.cancel_scope.cancel()
+    assert autojump_clock.current_time() > 0

@@ -15,7 +15,7 @@ from tenure.persistence.model.codec import digest
 from tenure.persistence.model.values import InputId, SessionId
 from tenure.persistence.writing.hinting.awaiting import AWAITS_S, MOST, RECENT_S, Awaiting
 from tenure.persistence.writing.hinting.concerns import concerned
-from tenure.persistence.writing.hinting.pace import ALL, GAP_S, GAP_TO_ALL_S, Pace
+from tenure.persistence.writing.hinting.pace import ALL, GAP_S, GAP_TO_ALL_S, MOST_AWAITED, MOST_TARGETS, Pace
 from tests.kit.stores import name
 
 
@@ -152,3 +152,18 @@ def test_who_says_that_it_awaits_something_hears_of_what_has_come_shortly_before
     assert awaiting.note(1, ["b", "a"], 1.0 + RECENT_S / 2)
     assert not awaiting.note(1, ["b"], 1.0 + RECENT_S / 2)
     assert not awaiting.note(1, ["a"], 1.0 + 2 * RECENT_S)
+
+
+def test_what_waits_while_no_line_is_open_is_bounded() -> None:
+    pace = Pace()
+    for n in range(3 * MOST_AWAITED):
+        pace.ask(1, [f"r{n}"])
+        pace.ask(n + 2)
+    pace.ask(ALL)
+
+    due = pace.take(0.0)
+
+    assert due is not None
+    assert len(due.hosts[1]) == MOST_AWAITED
+    assert len(due.hosts) == MOST_TARGETS
+    assert due.everyone is not None
