@@ -1,7 +1,8 @@
 """When a host looks at the others next: after a while, and at once where one of them hints that it has written something.
 
 Where hints are heard a look a second is enough, for what no hint came of; where they are not, looks are all there is. After a
-look the host rests for three times as long as that took: however many hints come, looks take a quarter of its time at most.
+look the host rests for three times as long as that took, and no longer than between two looks without hints: however many
+come, looks cost no more than without them, as a rule.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ BEAT_S: Final = 0.25
 """Most seconds for which it sleeps in one: so often it shows that the loop runs."""
 
 REST: Final = 3.0
-"""So many times as long as a look has taken it rests after it."""
+"""So many times as long as a look has taken it rests after it; at most `POLL_S`, so that hints make nothing later."""
 
 LEAST_REST_S: Final = 0.005
 
@@ -61,7 +62,7 @@ class NextLook:
             await self._nap(self._limits.poll_wait_s, self._woken if self._hinting.gives else None)
             if not self._is_hinted:
                 return
-        await self._nap(max(LEAST_REST_S, REST * took_s), None)
+        await self._nap(min(max(LEAST_REST_S, REST * took_s), POLL_S), None)
         while (left_s := self._due(ended) - trio.current_time()) > 0:
             self._woken = trio.Event()
             await self._nap(min(left_s, BEAT_S), self._woken)
