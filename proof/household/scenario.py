@@ -11,11 +11,12 @@ from attrs import field, frozen
 
 import tenure
 from proof.power_cuts.invariants import WAL_PAGES, open_real
-from proof.power_cuts.watching import watch
+from proof.power_cuts.watching import watched
 from proof.promises.facet import Rows
 from proof.promises.facets import check, promises
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.model.values import DurabilityClass
+from tenure.persistence.seams.seams import Seams
 from tenure.testing.drive.images import Cut
 from tenure.testing.history import History, Witness
 from tenure.testing.machine import Machine
@@ -28,9 +29,11 @@ from .person import follow, give, see_through
 CUTS: Final = (Cut.KILL, Cut.NOTHING, Cut.EVERYTHING, Cut.SUBSET, Cut.TORN)
 
 
-def open_host(machine: Machine, world: World) -> AbstractAsyncContextManager[tenure.Supervisor]:
-    """A supervisor on a machine."""
-    seams = machine.seams(wal_pages=WAL_PAGES)
+def open_host(
+    machine: Machine, world: World, seams: Seams | None = None
+) -> AbstractAsyncContextManager[tenure.Supervisor]:
+    """A supervisor on a machine; its own seams for None."""
+    seams = seams or machine.seams(wal_pages=WAL_PAGES)
     return tenure.open_supervisor(machine.path(), behaviours=world.behaviours(), seams=seams)
 
 
@@ -47,8 +50,8 @@ class Household:
 
     async def __call__(self, machine: Machine, witness: Witness) -> None:
         """See `Scenario`."""
-        async with open_host(machine, World(witness=witness)) as supervisor:
-            watch(supervisor.store, witness, promises, self.landed)
+        seams = watched(machine.seams(wal_pages=WAL_PAGES), witness, promises, self.landed)
+        async with open_host(machine, World(witness=witness), seams) as supervisor:
             await supervisor.hold(kind=SICK, note="of a person")
             for task in range(TASKS):
                 await give(supervisor, task)

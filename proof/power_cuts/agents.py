@@ -23,6 +23,7 @@ from proof.promises.facets import (
 from tenure.errors import DiskFull
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.model.values import DurabilityClass
+from tenure.persistence.seams.seams import Seams
 from tenure.supervisor.opening import open_supervisor
 from tenure.supervisor.runs.behaviour import Behaviour
 from tenure.supervisor.runs.recording.verdicts import (
@@ -43,9 +44,7 @@ from .invariants import (
     WholeState,
     open_real,
 )
-from .watching import (
-    watch,
-)
+from .watching import watched
 
 WORKER: Final = "worker"
 PEER: Final = "peer"
@@ -134,9 +133,10 @@ async def _listen(run: Run) -> None:
         run.session.append(each.payload["task"])
 
 
-def open_host(machine: Machine, world: World) -> AbstractAsyncContextManager[Supervisor]:
-    """A supervisor on a machine."""
-    return open_supervisor(machine.path(), behaviours=world.behaviours(), seams=machine.seams(wal_pages=WAL_PAGES))
+def open_host(machine: Machine, world: World, seams: Seams | None = None) -> AbstractAsyncContextManager[Supervisor]:
+    """A supervisor on a machine; its own seams for None."""
+    seams = seams or machine.seams(wal_pages=WAL_PAGES)
+    return open_supervisor(machine.path(), behaviours=world.behaviours(), seams=seams)
 
 
 @final
@@ -155,8 +155,8 @@ class Agents:
     async def __call__(self, machine: Machine, witness: Witness) -> None:
         """See `Scenario`."""
         world = World(witness=witness)
-        async with open_host(machine, world) as supervisor:
-            watch(supervisor.store, witness, promises, self.landed)
+        seams = watched(machine.seams(wal_pages=WAL_PAGES), witness, promises, self.landed)
+        async with open_host(machine, world, seams) as supervisor:
             await supervisor.spawn(PEER, PEER)
             await supervisor.spawn(WORKER, WORKER)
             for task in range(self.tasks // 2):

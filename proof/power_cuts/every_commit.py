@@ -16,6 +16,7 @@ from tenure.persistence.commits.commit import Change
 from tenure.persistence.model.values import DurabilityClass
 from tenure.testing.history import Witness
 from tenure.testing.machine import Machine
+from tenure.testing.observing import inside_of
 
 from .invariants import open_real
 from .watching import watch
@@ -42,7 +43,7 @@ class EveryCommit:
     async def __call__(self, machine: Machine, witness: Witness) -> None:
         """See `Scenario`."""
         async with open_real(machine, self.durability) as store:
-            watch(store, witness, promises, self.landed)
+            watch(inside_of(store), witness, promises, self.landed)
             words = Words(store, machine, witness)
             await _enter(words)
             for proof in PROOFS:
@@ -50,7 +51,7 @@ class EveryCommit:
                     await proof.story(words)
         # Closed in order; the next host finds its rows.
         async with open_real(machine, self.durability) as store:
-            watch(store, witness, promises, self.landed)
+            watch(inside_of(store), witness, promises, self.landed)
             words = Words(store, machine, witness)
             await _enter(words)
             for day in range(self.days):

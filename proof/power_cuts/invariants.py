@@ -43,7 +43,7 @@ class WholeState:
 
     async def ask(self, store: Store, history: History) -> bytes:
         """See `Invariant.ask`. Returns the state's digest."""
-        state = state_of(store)
+        state = state_of(inside_of(store))
         self._check_groups(store, history, state)
         seen = self._seen.setdefault(history, set())
         if state not in seen:

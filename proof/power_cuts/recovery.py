@@ -10,6 +10,7 @@ from proof.promises.facets import promises
 from tenure.persistence.commits.commit import Change
 from tenure.testing.history import Witness
 from tenure.testing.machine import Machine
+from tenure.testing.observing import inside_of
 
 from .invariants import open_real
 from .watching import watch
@@ -23,4 +24,4 @@ class Recovery:
     async def __call__(self, machine: Machine, witness: Witness) -> None:
         """See `Scenario`."""
         async with open_real(machine) as store:
-            watch(store, witness, promises, set[type[Change]]())
+            watch(inside_of(store), witness, promises, set[type[Change]]())

@@ -28,7 +28,7 @@ from tenure.persistence.facets.records import (
     runtimes,
     spoken,
 )
-from tenure.persistence.store import Store
+from tenure.persistence.seams.seams import Seams
 from tenure.persistence.writing.group import (
     GroupBroken,
     Outcome,
@@ -36,7 +36,7 @@ from tenure.persistence.writing.group import (
 from tenure.persistence.writing.inside import Inside
 from tenure.persistence.writing.writer import CarryOut
 from tenure.testing.history import Witness
-from tenure.testing.observing import inside_of
+from tenure.testing.observing import seen
 
 Promises = Callable[[Change, Any], Sequence[tuple[str, Any]]]
 """What is promised by the answer to a change: subjects and values for the witness."""
@@ -46,9 +46,8 @@ _OF_HOSTS: Final = "hosts"  # every open writes there, so it is not part of what
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def state_of(store: Store) -> bytes:
-    """A digest of every row of the store but those of its hosts."""
-    inside = inside_of(store)
+def state_of(inside: Inside) -> bytes:
+    """A digest of every row of a store but those of its hosts."""
     digest = hashlib.blake2b(digest_size=16)
     for table in inside.tables:
         if table != _OF_HOSTS:
@@ -56,16 +55,20 @@ def state_of(store: Store) -> bytes:
     return digest.digest()
 
 
-def watch(store: Store, witness: Witness, promises: Promises, landed: set[type[Change]]) -> None:
+def watched(seams: Seams, witness: Witness, promises: Promises, landed: set[type[Change]]) -> Seams:
+    """The same seams: what opens with them is watched from its first group on, which a supervisor writes while it opens."""
+    return seen(seams, lambda inside: watch(inside, witness, promises, landed))
+
+
+def watch(inside: Inside, witness: Witness, promises: Promises, landed: set[type[Change]]) -> None:
     """Note each group with the witness: that it is attempted, what it promised, and the state that it left.
 
     Args:
-        store: An open store.
+        inside: The inside of an open store.
         witness: Where it is noted.
         promises: What an answer promises.
         landed: Collects the types of changes that landed.
     """
-    inside = inside_of(store)
     left = [b""]
 
     def run(carry_out: CarryOut, group: int, commits: Sequence[Commit]) -> list[Outcome]:
@@ -91,7 +94,7 @@ def watch(store: Store, witness: Witness, promises: Promises, landed: set[type[C
             for commit, outcome in written:
                 _tell(commit, outcome, witness, promises)
                 landed.update(type(change) for change in commit.changes)
-            before, left[0] = left[0], state_of(store)
+            before, left[0] = left[0], state_of(inside)
             assert empty or left[0] != before, f"group {name} wrote nothing: is one of its changes to be listed above?"
             witness.noted("state", (*name, left[0]))
         return outcomes

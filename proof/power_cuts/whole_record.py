@@ -19,6 +19,7 @@ from proof.promises.facet import Rows
 from proof.promises.facets import check, promises
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.model.values import DurabilityClass
+from tenure.persistence.seams.seams import Seams
 from tenure.supervisor.opening import open_supervisor
 from tenure.supervisor.runs.again import Again
 from tenure.supervisor.runs.behaviour import Behaviour
@@ -32,7 +33,7 @@ from tenure.testing.machine import Machine
 from tenure.testing.observing import inside_of
 
 from .invariants import WAL_PAGES, open_real
-from .watching import watch
+from .watching import watched
 
 AGENT: Final = "agent"
 TASKS: Final = 2
@@ -178,9 +179,10 @@ def said_of(task: int) -> list[str]:
     return [f"{task}.{part} {what}" for part in (0, 1) for what in of_each]
 
 
-def open_host(machine: Machine, world: World) -> AbstractAsyncContextManager[Supervisor]:
-    """A supervisor on a machine."""
-    return open_supervisor(machine.path(), behaviours=world.behaviours(), seams=machine.seams(wal_pages=WAL_PAGES))
+def open_host(machine: Machine, world: World, seams: Seams | None = None) -> AbstractAsyncContextManager[Supervisor]:
+    """A supervisor on a machine; its own seams for None."""
+    seams = seams or machine.seams(wal_pages=WAL_PAGES)
+    return open_supervisor(machine.path(), behaviours=world.behaviours(), seams=seams)
 
 
 @final
@@ -192,8 +194,8 @@ class WholeRecord:
 
     async def __call__(self, machine: Machine, witness: Witness) -> None:
         """See `Scenario`."""
-        async with open_host(machine, World(witness=witness)) as supervisor:
-            watch(supervisor.store, witness, promises, self.landed)
+        seams = watched(machine.seams(wal_pages=WAL_PAGES), witness, promises, self.landed)
+        async with open_host(machine, World(witness=witness), seams) as supervisor:
             runtime = await supervisor.spawn(AGENT, AGENT)
             for task in range(TASKS):
                 await runtime.accept([task, 0], idempotency_key=f"task-{task}")

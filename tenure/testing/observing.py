@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast, final
 
 from attrs import evolve
@@ -15,22 +16,26 @@ from tenure.persistence.writing.inside import Inside
 class Seen:
     """Keeps the inside of every store that opens with it."""
 
-    def __init__(self) -> None:
-        """No store has opened."""
+    def __init__(self, then: Callable[[Inside], None] | None = None) -> None:
+        """No store has opened; `then` is called with each inside, before its store has written as an open one."""
+        self._then = then
         self._insides: list[Inside] = []
 
     def opened(self, inside: object, /) -> None:
         """See `Observer.opened`."""
-        self._insides.append(cast("Inside", inside))
+        found = cast("Inside", inside)
+        self._insides.append(found)
+        if self._then is not None:
+            self._then(found)
 
     def of(self, store: Store) -> Inside:
         """The inside of a store."""
         return next(each for each in reversed(self._insides) if each.incarnation == store.incarnation)
 
 
-def seen(seams: Seams | None = None) -> Seams:
-    """The same seams, with an observer; those of the system for None."""
-    return evolve(seams or Seams(), observer=Seen())
+def seen(seams: Seams | None = None, then: Callable[[Inside], None] | None = None) -> Seams:
+    """The same seams, with an observer, which calls `then`; those of the system for None."""
+    return evolve(seams or Seams(), observer=Seen(then))
 
 
 def inside_of(store: Store) -> Inside:

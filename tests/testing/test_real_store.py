@@ -56,6 +56,7 @@ from tenure.testing import (
 )
 from tenure.testing.drive.faults import FaultInjector
 from tenure.testing.drive.memory_seams import MemoryFiles
+from tenure.testing.observing import inside_of
 from tenure.testing.power_cut_fixture import PowerCutFixture
 from tests.kit.shares import few, share, sparse
 
@@ -258,7 +259,7 @@ def test_the_next_statement_after_disk_full_is_seen(monkeypatch: pytest.MonkeyPa
     async def on_a_small_disk(machine: Machine, witness: Witness) -> None:
         # Side by side, for only what shares a group with the full disk lands outside; COMMIT finds no transaction then.
         async with open_real(machine, DurabilityClass.DISK) as store:
-            watch(store, witness, promises, set())
+            watch(inside_of(store), witness, promises, set())
             words = Words(store, machine, witness)
             for day in range(5):
                 async with trio.open_nursery() as nursery:
