@@ -26,7 +26,7 @@ import attrs
 
 from tenure.errors import InvalidInput
 
-from .numbers import INT_LIMIT, not_a, plain_float, plain_int, shown
+from .numbers import INT_LIMIT, is_a, not_a, plain_bytes, plain_float, plain_int, shown
 from .texts import text_of
 
 ID_LIMIT: Final = 500
@@ -42,6 +42,9 @@ _SHAPES: Final = 16
 
 Check = Callable[[Any, str], Any]
 """Takes a value and the name of its field; returns the plain value, or raises `InvalidInput`."""
+
+_FieldCheck = tuple[str, Check, object]
+"""Of a field its name, its check and its default."""
 
 Checked = TypeVar("Checked", bound=Callable[..., Any])
 
@@ -193,7 +196,7 @@ def _bool(value: Any, field: str) -> bool:
 def _text(value: Any, field: str) -> str:
     if type(value) is str and value.isascii() and "\0" not in value:
         return value  # as nearly all
-    if not isinstance(value, str):
+    if not is_a(value, str):
         raise not_a(value, "text", field)
     plain = str.__str__(value)
     if "\0" in plain:
@@ -215,14 +218,6 @@ def _text_id(value: Any, field: str) -> str:
     return plain
 
 
-def _bytes(value: Any, field: str) -> bytes:
-    if value.__class__ is bytes:
-        return bytes(value)  # itself
-    if not issubclass(type(value), bytes | bytearray | memoryview):
-        raise not_a(value, "bytes", field)
-    return b"".join([value])
-
-
 def _time(value: Any, field: str) -> datetime:
     if not isinstance(value, datetime):
         raise not_a(value, "a datetime", field)
@@ -233,7 +228,7 @@ def _time(value: Any, field: str) -> datetime:
 
 
 def _length(value: Any, field: str) -> timedelta:
-    if not isinstance(value, timedelta):
+    if not is_a(value, timedelta):
         raise not_a(value, "a timedelta", field)
     return timedelta.__pos__(value)
 
@@ -246,7 +241,7 @@ _PLAIN: Final[dict[Any, Check]] = {
     int: plain_int,
     float: plain_float,
     str: _text,
-    bytes: _bytes,
+    bytes: plain_bytes,
 }
 
 
@@ -294,9 +289,9 @@ def _member(kind: type[Enum]) -> Check:
     by_word = {each.value: each for each in kind}
 
     def check(value: Any, field: str) -> Enum:
-        if isinstance(value, kind):
-            return value
-        word = str.__str__(value) if isinstance(value, str) else None
+        if is_a(value, kind):
+            return cast("Enum", value)
+        word = str.__str__(value) if is_a(value, str) else None
         if word not in by_word:
             raise not_a(value, f"one of {', '.join(map(str, by_word))}", field)
         return by_word[word]
@@ -342,24 +337,29 @@ def _entries(key: Check, value: Check) -> Check:
 def _instance(kind: type[Any]) -> Check:
     fields = attrs.fields(kind)
     read = attrgetter(*[each.name for each in fields], "__class__", "__class__")  # of one name it gives no tuple
-    known: dict[tuple[type, ...], list[tuple[str, Check, object]]] = {}
+    # By the identities of the types, which are kept beside: a class of a caller's may say that it equals any other.
+    known: dict[tuple[int, ...], tuple[tuple[type, ...], list[_FieldCheck]]] = {}
 
-    def left(kinds: tuple[type, ...]) -> list[tuple[str, Check, object]]:
-        """What is looked at where the values are of these types. As nearly all instances have the same: kept for some."""
+    @cache
+    def all_checks() -> list[tuple[list[Any], _FieldCheck]]:
         hints = typing.get_type_hints(kind)
-        looked = [each for each, given in zip(fields, kinds, strict=False) if given not in _sure(hints[each.name])]
-        found = [(each.name, check_of(hints[each.name]), each.default) for each in looked]
+        return [(_sure(hints[each.name]), (each.name, check_of(hints[each.name]), each.default)) for each in fields]
+
+    def left(kinds: tuple[type, ...]) -> list[_FieldCheck]:
+        """What is looked at where the values are of these types. As nearly all instances have the same: kept for some."""
+        pairs = zip(all_checks(), kinds, strict=False)
+        found = [check for (sure, check), given in pairs if not any(given is each for each in sure)]
         if len(known) < _SHAPES:
-            known[kinds] = found
+            known[tuple(map(id, kinds))] = kinds, found
         return found
 
     def check(value: Any, field: str) -> Any:
         if type(value) is not kind:
             raise not_a(value, f"a {kind.__name__}", field)
         changed: dict[str, Any] = {}
-        kinds = tuple(map(type, read(value)))
-        found = known.get(kinds)
-        for name, each, default in left(kinds) if found is None else found:
+        values = read(value)
+        found = known.get(tuple(map(id, map(type, values))))
+        for name, each, default in left(tuple(map(type, values))) if found is None else found[1]:
             given = getattr(value, name)
             if given is default:
                 continue  # what the class gives itself, also where it says that there is none yet

@@ -1,4 +1,4 @@
-"""Numbers that users choose, and values as messages show them."""
+"""Numbers and bytes that users choose, and values as messages show them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def shown(value: object) -> str:
     """A value for a message, short; of a function its name, and of a class that could override `repr` the name of that."""
     if type(value) is FunctionType:
         return f"the function {value.__qualname__}"
-    if type(value) not in _SHORT:
+    if not any(type(value) is each for each in _SHORT):  # by identity: a class may say that it equals any other
         return f"a {type(value).__name__}"
     if type(value) is int and abs(value) >= INT_LIMIT:
         return "a whole number of more than 64 bits"  # its digits may be more than Python writes out
@@ -40,8 +40,8 @@ def shown(value: object) -> str:
 
 
 def is_a(value: object, kind: type[Any]) -> bool:
-    """Whether a value is what its annotation says; for values from programs that no type checker has read."""
-    return isinstance(value, kind)
+    """Whether a value is what its annotation says, by its type: what its class says of itself may be untrue, as a mock's is."""
+    return issubclass(type(value), kind)
 
 
 def not_a(value: object, wanted: str, field: str) -> InvalidInput:
@@ -51,9 +51,9 @@ def not_a(value: object, wanted: str, field: str) -> InvalidInput:
 
 def plain_int(value: Any, field: str) -> int:
     """A whole number without what a subclass could have changed in it. Raises `InvalidInput`."""
-    if not isinstance(value, int) or isinstance(value, bool):
+    if not is_a(value, int) or value is True or value is False:
         raise not_a(value, "a whole number", field)
-    plain = value if type(value) is int else int.__add__(value, 0)
+    plain: int = value if type(value) is int else int.__add__(value, 0)
     if plain.bit_length() > BITS:
         raise InvalidInput(detail=f"a whole number has at most {BITS} bits", field=field)
     return plain
@@ -62,12 +62,28 @@ def plain_int(value: Any, field: str) -> int:
 def plain_float(value: Any, field: str) -> float:
     """A finite number, as `plain_int`. Raises `InvalidInput`."""
     try:
-        number = float.__pos__(value) if isinstance(value, float) else float(plain_int(value, field))
+        number = float.__pos__(value) if is_a(value, float) else float(plain_int(value, field))
     except (InvalidInput, OverflowError):
         raise not_a(value, "a number", field) from None
     if not math.isfinite(number):
         raise not_a(value, "a finite number", field)
     return number
+
+
+def plain_bytes(value: Any, field: str) -> bytes:
+    """Bytes, as `plain_int`; also of an array or a view. Raises `InvalidInput`."""
+    if type(value) is bytes:
+        return value
+    if is_a(value, bytes):
+        return bytes.__getitem__(value, slice(None))
+    if is_a(value, bytearray):
+        return bytes(bytearray.__getitem__(value, slice(None)))
+    if type(value) is not memoryview:
+        raise not_a(value, "bytes", field)
+    try:
+        return value.tobytes()
+    except ValueError as exc:  # it was released
+        raise InvalidInput(detail=str(exc), field=field) from exc
 
 
 def check_seconds(value: object, name: str, *, zero: bool) -> float:

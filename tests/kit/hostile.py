@@ -11,6 +11,7 @@ import typing
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from enum import StrEnum
 from typing import Any, Never
 
 import attrs
@@ -43,6 +44,25 @@ _METHODS: dict[str, Callable[..., Any]] = {**dict.fromkeys(_TRAPPED, _trap), "__
 def subclass_of(kind: type[Any]) -> type[Any]:
     """A subclass whose methods raise."""
     return type(f"Hostile{kind.__name__}", (kind,), dict(_METHODS))
+
+
+def said_to_be(kind: type[Any]) -> Any:
+    """An object that says it is of this class, as a mock does."""
+    return type(f"Mock{kind.__name__}", (), {"__class__": kind})()
+
+
+class _EqualToAll(type):
+    def __eq__(cls, other: object) -> bool:
+        return True
+
+    def __hash__(cls) -> int:
+        return type.__hash__(cls)
+
+
+def released() -> memoryview:
+    view = memoryview(b"abc")
+    view.release()
+    return view
 
 
 def nested(depth: int) -> list[Any]:
@@ -104,6 +124,10 @@ def hostile_values() -> dict[str, Any]:
         "hostile list": subclass_of(list)([1]),
         "hostile dict": subclass_of(dict)(a=1),
         "hostile object": subclass_of(object)(),
+        **{f"a mock of {kind.__name__}": said_to_be(kind) for kind in (str, bytes, int, float, StrEnum)},
+        "of a class that equals any": _EqualToAll("EqualToAll", (), {})(),
+        "a part of a view": memoryview(b"abc")[::2],
+        "a view that was released": released(),
     }
 
 

@@ -10,9 +10,7 @@ from attrs import field, frozen
 from tenure.errors import Corrupt, InvalidInput
 from tenure.persistence.model.codec import decode, encode
 from tenure.persistence.model.digests import seal
-from tenure.persistence.model.numbers import (
-    shown,
-)
+from tenure.persistence.model.numbers import is_a, plain_bytes, shown
 from tenure.persistence.model.values import check_name
 
 StreamId = NewType("StreamId", str)
@@ -151,8 +149,8 @@ def hash_of_key(key: str) -> FactHash:
 
 def encode_value(value: object, name: str) -> tuple[str, bytes]:
     """A value of a fact, or of working memory: its form and its bytes. Raises `InvalidInput`."""
-    if isinstance(value, bytes):
-        return "bytes", bytes(value)
+    if is_a(value, bytes):
+        return "bytes", plain_bytes(value, name)
     return "json", encode(value, name)
 
 

@@ -1,0 +1,96 @@
+"""The check of a value by its annotation: what says that it is of another class, and classes in many shapes."""
+
+from __future__ import annotations
+
+import itertools
+import typing
+from enum import StrEnum
+from typing import Any
+
+import attrs
+import pytest
+
+from tenure.errors import InvalidInput
+from tenure.persistence.model.arguments import check_value
+from tests.kit.hostile import hostile_values, said_to_be, subclass_of
+
+
+class Word(StrEnum):
+    A = "a"
+
+
+@attrs.frozen
+class Made:
+    text: str | None = None
+    count: int | None = None
+    data: bytes | None = None
+    sure: bool = False
+    share: float | None = None
+    word: Word | None = None
+
+
+@pytest.mark.parametrize("kind", [str, bytes, int, float, Word])
+def test_what_only_says_that_it_is_of_a_class_is_refused(kind: type[Any]) -> None:
+    mock = said_to_be(kind)
+    assert isinstance(mock, kind)
+
+    for annotation in (kind, kind | None):
+        with pytest.raises(InvalidInput):
+            check_value(mock, annotation, "it")
+
+
+@pytest.mark.parametrize("field", [each.name for each in attrs.fields(Made)])
+def test_a_value_whose_class_equals_any_other_is_looked_at(field: str) -> None:
+    with pytest.raises(InvalidInput, match=field):
+        check_value(Made(**{field: hostile_values()["of a class that equals any"]}), Made, "made")
+
+
+def test_bytes_are_taken_without_a_word_of_their_class() -> None:
+    class Own(bytes):
+        def __bytes__(self) -> bytes:
+            raise KeyError
+
+        def __buffer__(self, _: int) -> memoryview:
+            raise KeyError
+
+    class Array(bytearray):
+        __iter__ = __getitem__ = __len__ = subclass_of(list).__iter__
+
+    for value in (Own(b"ab"), Array(b"ab"), memoryview(b"a-b")[::2]):
+        found = check_value(value, bytes, "data")
+        assert type(found) is bytes
+        assert found == b"ab"
+    with pytest.raises(InvalidInput):
+        check_value(hostile_values()["a view that was released"], bytes, "data")
+
+
+def test_the_hints_of_a_class_are_read_once_however_many_shapes_its_values_have(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Text(str):
+        __slots__ = ()
+
+    read: list[object] = []
+    hints = typing.get_type_hints
+
+    def noted(kind: Any) -> Any:
+        read.append(kind)
+        return hints(kind)
+
+    monkeypatch.setattr(typing, "get_type_hints", noted)
+    fields: list[tuple[Any, ...]] = [
+        (None, "a", Text("a")),
+        (None, 1),
+        (None, b"a"),
+        (False, True),
+        (None, 0.5),
+        (None, Word.A),
+    ]
+    for values in [*itertools.product(*fields)] * 2:
+        found: Made = check_value(Made(*values), Made, "made")
+        assert found == Made(*values)
+        assert type(found.text) is not Text
+        with pytest.raises(InvalidInput, match="count"):
+            check_value(attrs.evolve(found, count=True), Made, "made")
+
+    assert read.count(Made) <= 1
