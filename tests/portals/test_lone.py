@@ -162,6 +162,7 @@ def test_what_is_wrong_with_it_is_raised_and_the_next_one_goes_alone_again(tmp_p
         for _ in range(2):
             with pytest.raises(ValueConflict):
                 store.state.write({"k": b"1"}, expected={"k": b"2"})
+        assert store.state.get("k") is None  # by then the writer's task has given its turn back, if it had one
         with standing_still(store):
             assert in_a_thread(lambda: store.state.write({"k": b"1"})) == 1
 
@@ -264,6 +265,44 @@ def test_what_a_signal_raises_as_it_goes_leaves_the_turn_to_the_next(tmp_path: P
         with standing_still(store):
             assert in_a_thread(lambda: store.state.write({"alone": b"1"})) == 1
         assert store.statistics().writing_s == 0.0
+
+
+def test_a_signal_that_strikes_before_one_has_the_turn_leaves_what_is_with_the_disk(
+    tmp_path: Path, groups: Groups, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take, strikes = Turn.take, list[bool]()
+
+    def struck(turn: Turn, taker: object) -> bool:
+        if strikes:
+            raise KeyboardInterrupt
+        return take(turn, taker)
+
+    monkeypatch.setattr(Turn, "take", struck)
+    asked: list[Future[int]] = []
+
+    def use(others: ThreadPoolExecutor) -> None:
+        with tenure.sync.open_store(tmp_path / "a.db", seams=groups.seams) as store:
+            groups.free.clear()
+            groups.begun.clear()
+            asked.append(others.submit(store.state.write, {"k": b"1"}))
+            assert groups.begun.wait(PATIENCE_S)
+            strikes.append(True)
+            with pytest.raises(KeyboardInterrupt):
+                store.state.write({"struck": b"1"})
+            strikes.clear()
+            assert store.statistics().writing_s > 0.0
+            raise ZeroDivisionError
+
+    monkeypatch.setattr("tenure.persistence.writing.closing.CLOSE_S", 0.05)
+    with ThreadPoolExecutor(1) as others:
+        with pytest.raises(ZeroDivisionError):
+            use(others)
+        try:
+            with pytest.raises(StoreBroken) as broken:
+                asked[0].result(PATIENCE_S / 4)
+            assert broken.value.in_doubt
+        finally:
+            groups.free.set()
 
 
 def test_a_turn_is_given_back_by_who_has_it_and_kept_for_the_task_that_asks() -> None:

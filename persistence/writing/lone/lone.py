@@ -106,7 +106,8 @@ class Lone:
 
     def _let_go(self, claim: list[Pending]) -> None:
         pending = _claimed(claim)
-        if pending is not None:
+        # A signal may have struck before it had the turn: then what is with the disk is another's.
+        if pending is not None and self._turn.is_of(pending):
             self._progress.end()
             self._give_back(pending)
 

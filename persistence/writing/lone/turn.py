@@ -33,8 +33,12 @@ class Turn:
         self._is_asked_for = False
         return True
 
+    def is_of(self, taker: object) -> bool:
+        """Whether this one has it."""
+        return self._holder.get(_TURN) is taker
+
     def give_back(self, taker: object) -> bool:
         """Give it back, where this one has it. Whether the writer's task waits for it."""
-        if self._holder.get(_TURN) is taker:
+        if self.is_of(taker):
             del self._holder[_TURN]
         return self._is_asked_for
