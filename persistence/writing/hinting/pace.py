@@ -10,10 +10,14 @@ from typing import Final, final
 from attrs import frozen
 
 GAP_S: Final = 0.005
-"""Seconds between two hints to one host, at least; what comes up meanwhile goes with the next."""
+"""Seconds between two hints to one host, at least; what comes up meanwhile goes with the next.
+
+They double, up to `GAP_TO_ALL_S`, while the next is asked for again and again no later than so many seconds after it may be
+given: a host that has much to do looks anyway, and each hint is a transaction of the server.
+"""
 
 GAP_TO_ALL_S: Final = 0.05
-"""The same of hints to all."""
+"""The same of hints to all; they do not double."""
 
 MOST_AWAITED: Final = 1_000
 """Runtimes that one hint says are awaited; while no line is open no more than these are kept."""
@@ -51,6 +55,7 @@ class Pace:
         self._waiting: dict[int | None, set[str]] = {}
         self._not_before: dict[int | None, float] = {}
         self._free_at: dict[int | None, float] = {}
+        self._gaps: dict[int | None, float] = {}
 
     @property
     def waits(self) -> bool:
@@ -81,16 +86,21 @@ class Pace:
         """Whatever waits is due: the host goes."""
         self._not_before = dict.fromkeys(self._waiting, -math.inf)
         self._free_at.clear()
+        self._gaps.clear()
 
     def take(self, now: float) -> Due | None:
         """What is due; it counts as said. None where nothing is."""
         due = [each for each in self._waiting if self._at(each) <= now]
         if not due:
             return None
-        self._free_at = {host: at for host, at in self._free_at.items() if at > now}
         said = {each: self._drop(each) for each in due}
+        self._gaps = {host: gap for host, gap in self._gaps.items() if now - self._free_at[host] < gap}
+        self._free_at = {host: at for host, at in self._free_at.items() if host in self._gaps}
         for each in due:
-            self._free_at[each] = now + (GAP_TO_ALL_S if each is ALL else GAP_S)
+            soonest_s = GAP_TO_ALL_S if each is ALL else GAP_S
+            gap = min(2 * self._gaps.get(each, soonest_s / 2), GAP_TO_ALL_S)
+            self._gaps[each] = gap
+            self._free_at[each] = now + gap
         everyone = said.pop(ALL, None)
         return Due(hosts={host: awaited for host, awaited in said.items() if host is not None}, everyone=everyone)
 

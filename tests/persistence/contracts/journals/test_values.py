@@ -183,7 +183,9 @@ async def test_expired_values_are_skipped_and_never_come_back(tmp_path: Path) ->
         clock.now = 1_010.0
 
         assert await keys(store, "k", limit=3) == ["k1", "k3", "k5"]
-        assert await execute(store, "SELECT value_key FROM state_values WHERE deadline IS NOT NULL") == [
+        assert await execute(
+            store, "SELECT value_key FROM state_values WHERE deadline IS NOT NULL ORDER BY value_key"
+        ) == [
             ("k6",),
             ("k8",),
         ]

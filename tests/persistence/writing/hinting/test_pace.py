@@ -65,8 +65,29 @@ def test_however_often_a_hint_is_asked_for_each_target_gets_one_a_gap_and_none_i
         gap = GAP_TO_ALL_S if host is ALL else GAP_S
         assert all(later - earlier >= gap - 1e-9 for earlier, later in pairwise(times))
         if host in last_asked:
-            assert last_asked[host] <= times[-1] <= last_asked[host] + gap + 1e-9
+            assert last_asked[host] <= times[-1] <= last_asked[host] + GAP_TO_ALL_S + 1e-9
     assert not pace.waits
+
+
+def test_hints_that_are_asked_for_without_end_become_more_seldom_until_nothing_is_asked_for_a_while() -> None:
+    pace, given_at = Pace(), list[float]()
+
+    def ask_at(time: float) -> None:
+        pace.ask(1)
+        if pace.take(time) is not None:
+            given_at.append(time)
+
+    for eighth in range(500):
+        ask_at(eighth * GAP_S / 8)
+    gaps = [round((later - earlier) / GAP_S) for earlier, later in pairwise(given_at)]
+    assert gaps == [1, 2, 4, 8, *[round(GAP_TO_ALL_S / GAP_S)] * (len(gaps) - 4)]
+    assert len(gaps) > 5
+
+    assert pace.take(1.0) is not None, "what was asked for last"
+    given_at.clear()
+    for each in (2.0, 2.0 + 2 * GAP_S, 2.0 + 4 * GAP_S):  # one asks, and hears, and asks again
+        ask_at(each)
+    assert len(given_at) == 3
 
 
 def test_what_is_awaited_goes_along_with_the_hint_that_is_given() -> None:
