@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from datetime import datetime
 from types import FunctionType
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from attrs import Attribute
 
@@ -42,6 +42,10 @@ def shown(value: object) -> str:
 def is_a(value: object, kind: type[Any]) -> bool:
     """Whether a value is what its annotation says, by its type: what its class says of itself may be untrue, as a mock's is."""
     return issubclass(type(value), kind)
+
+
+def _is_whole(value: object) -> TypeGuard[int]:
+    return is_a(value, int) and not is_a(value, bool)
 
 
 def not_a(value: object, wanted: str, field: str) -> InvalidInput:
@@ -101,9 +105,9 @@ def check_seconds(value: object, name: str, *, zero: bool) -> float:
 
 def plain_number(value: object) -> float | None:
     """A number without what a subclass could have changed in it; None for what is not one, or is too large to be one."""
-    if isinstance(value, float):
+    if isinstance(value, float) and is_a(value, float):
         return float.__pos__(value)
-    if not isinstance(value, int) or isinstance(value, bool):
+    if not _is_whole(value):
         return None
     try:
         return float(int.__add__(value, 0))
@@ -134,7 +138,7 @@ def check_time(value: object, name: str) -> float:
 
 def check_count(value: object, name: str) -> None:
     """Raises `InvalidInput` for what is not a whole number from 1."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    if not _is_whole(value) or value < 1:
         raise InvalidInput(detail=f"{shown(value)} is not a whole number from 1", field=name)
 
 
@@ -162,7 +166,8 @@ def share() -> Validator:
     """The validator of an attrs field: a number from 0 to 1."""
 
     def check(_: object, attribute: Attribute[Any], value: object) -> None:
-        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
+        number = plain_number(value)
+        if number is None or not 0 <= number <= 1:
             raise InvalidInput(detail=f"{shown(value)} is not a number from 0 to 1", field=attribute.name)
 
     return check

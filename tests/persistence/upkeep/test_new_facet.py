@@ -31,13 +31,14 @@ CROSSING = {
         *("erasing", "erasing.erasing"),
     },
     "persistence/upkeep/inspect.py": {"records"},
-    "persistence/upkeep/listing.py": {"runs"},
+    "persistence/upkeep/verify_store.py": {"attachments.attachments", "attachments.verify"},
+    "persistence/upkeep/listing.py": {"ownership.draining", "runs"},
     "persistence/upkeep/why.py": {"inbox", "records", "runs", "runs.again"},
     "persistence/upkeep/record.py": {"runs.again"},
 }
 """One question that several facets answer together: the chain of a runtime with its inputs; an input with its result; why a
 runtime does not go on; the runs that a run goes on after; whether it was erased; which runtimes have
-the labels that are asked for."""
+the labels that are asked for, and which hosts could take one; whether bytes beside the store are what its rows say."""
 
 TOY = "toy"
 

@@ -19,7 +19,7 @@ START = 1_800_000_000.0
 
 
 def verbs(store: tenure.Store) -> tenure.Schedules:
-    return tenure.Schedules(store, hear=lambda: None, wake=lambda _: None)
+    return tenure.Schedules(store, hear=lambda: None, wake=lambda _: None, fits=lambda _: ())
 
 
 def at(seconds: float) -> dt.datetime:
