@@ -207,8 +207,17 @@ async def test_a_hint_comes_after_the_commit_that_it_is_about(url: str) -> None:
                 assert found == (n + 1,)
 
 
+def line_of(url: str, host_key: int) -> ServerLine:
+    """A line of a store that nobody has open, as a host opens it."""
+    opens = door_to(url).engine(None).listeners.open_line
+    assert opens is not None
+    line = opens(host_key)
+    assert isinstance(line, ServerLine)
+    return line
+
+
 def channel_of(url: str, host_key: int) -> str:
-    line = ServerLine(door_to(url).engine(None)._connecting, host_key)  # type: ignore[attr-defined]
+    line = line_of(url, host_key)
     line.close()
     return line.channel
 
@@ -310,7 +319,7 @@ def test_what_a_hint_says_is_read_as_far_as_it_can_be() -> None:
 
 
 async def test_a_hint_says_of_what_is_awaited_only_what_fits(url: str) -> None:
-    line = ServerLine(door_to(url).engine(None)._connecting, 1)  # type: ignore[attr-defined]
+    line = line_of(url, 1)
     try:
         awaited = ["\N{SNOWMAN}" * 250 + str(n) for n in range(20)]
         with trio.fail_after(SOON_S):
