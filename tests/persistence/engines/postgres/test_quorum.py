@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager
 
 import psycopg
 import pytest
@@ -117,8 +118,9 @@ async def test_nothing_is_written_as_quorum_once_the_server_waits_no_more(pair: 
         assert await landed(store, "m") == ["m"]
 
 
-@pytest.mark.parametrize("end", ["pg_cancel_backend", "pg_terminate_backend"])
-async def test_a_commit_whose_wait_for_the_standby_is_cancelled_waits_on(pair: Pair, end: str) -> None:
+@asynccontextmanager
+async def a_commit_waits(pair: Pair) -> AsyncGenerator[tuple[psycopg.Connection, int]]:
+    """A commit whose standby is away, with who waits for it: acknowledged once that is back, after the block, and not in it."""
     settled: list[str] = []
 
     async def commit(store: Store) -> None:
@@ -131,15 +133,20 @@ async def test_a_commit_whose_wait_for_the_standby_is_cancelled_waits_on(pair: P
         async with trio.open_nursery() as nursery:
             nursery.start_soon(commit, store)
             with psycopg.connect(pair.primary.url, autocommit=True) as admin:
-                first = await waiting(admin)
-                admin.execute(f"SELECT {end}({first})".encode())
-                second = await waiting(admin, but=first)  # which asks for the verdict
-                admin.execute(f"SELECT {end}({second})".encode())
-                await waiting(admin, but=second)
+                yield admin, await waiting(admin)
                 assert settled == [], "the server has it, and no standby does"
             pair.standby.start(**REPLICATING)
         assert settled == ["m"]
         assert await landed(store, "m") == ["m"]
+
+
+@pytest.mark.parametrize("end", ["pg_cancel_backend", "pg_terminate_backend"])
+async def test_a_commit_whose_wait_for_the_standby_is_cancelled_waits_on(pair: Pair, end: str) -> None:
+    async with a_commit_waits(pair) as (admin, first):
+        admin.execute(f"SELECT {end}({first})".encode())
+        second = await waiting(admin, but=first)  # which asks for the verdict
+        admin.execute(f"SELECT {end}({second})".encode())
+        await waiting(admin, but=second)
 
 
 async def test_a_store_stops_in_doubt_where_the_server_ceases_to_wait_under_a_commit(pair: Pair) -> None:
@@ -181,31 +188,15 @@ async def test_a_verdict_for_which_no_standby_was_waited_any_more_is_none(pair: 
 
 async def test_names_that_are_emptied_and_set_again_under_one_commit_acknowledge_nothing(pair: Pair) -> None:
     """A COMMIT that waits is let go when they are emptied. Its session is stopped here, so that it sees them set again only."""
-    settled: list[str] = []
-
-    async def commit(store: Store) -> None:
-        await store.commit(message(store, "m"))
-        settled.append("m")
-
-    async with open_store(pair.url, limits=Limits(busy_s=30.0)) as store:
-        await own(store)
-        pair.standby.stop()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(commit, store)
-            with psycopg.connect(pair.primary.url, autocommit=True) as admin:
-                first = await waiting(admin)
-                os.kill(first, signal.SIGSTOP)
-                try:
-                    for names in ("", "*"):
-                        await trio.to_thread.run_sync(set_server, pair.primary, "synchronous_standby_names", names)
-                finally:
-                    os.kill(first, signal.SIGCONT)
-                await waiting(admin, but=first)  # which asks for the verdict
-                await trio.sleep(0.2)
-                assert settled == [], "the server has it, and no standby does"
-            pair.standby.start(**REPLICATING)
-        assert settled == ["m"]
-        assert await landed(store, "m") == ["m"]
+    async with a_commit_waits(pair) as (admin, first):
+        os.kill(first, signal.SIGSTOP)
+        try:
+            for names in ("", "*"):
+                await trio.to_thread.run_sync(set_server, pair.primary, "synchronous_standby_names", names)
+        finally:
+            os.kill(first, signal.SIGCONT)
+        await waiting(admin, but=first)  # which asks for the verdict
+        await trio.sleep(0.2)
 
 
 async def test_settings_that_are_read_again_between_commits_are_in_the_way_of_none(pair: Pair) -> None:
