@@ -110,7 +110,7 @@ def id_of(statements: Statements, node: int | None) -> str | None:
     row = statements.one("nodes.one", node=node)
     if row is None:
         raise Corrupt(record="node", key=str(node), detail="it is named and has no row")
-    check_row(row[:-2], _NODE, "node", node)
+    check_row(row, _NODE, "node", node)
     return name_of(node, row[8])
 
 
@@ -127,11 +127,12 @@ def find_node(statements: Statements, session: int, session_id: str, node_id: st
     row = statements.one("nodes.one", node=place.node)
     if row is None:
         return None
-    *own, before, parent_id = row
-    if place.parent is not None and not isinstance(before, bytes):
+    if place.parent is None:
+        return _record(row, session, session_id, None, EMPTY_DIGEST)
+    before = statements.one("nodes.one", node=place.parent)
+    if before is None:
         raise Corrupt(record="node", key=node_id, detail="its parent is missing")
-    parent = None if place.parent is None else name_of(place.parent, parent_id)
-    return _record(tuple(own), session, session_id, parent, before or EMPTY_DIGEST)
+    return _record(row, session, session_id, _checked_name(before, session, session_id), before[4])
 
 
 def path(
@@ -221,6 +222,8 @@ def _checked_name(row: Row, session: int, session_id: str) -> str:
     if owner != session or tombstoned_at is not None:
         raise Corrupt(record="node", key=name, detail="it is another session's, or is not on the path any more")
     if node_id is None:
+        if about is not None or own_seal is not None:
+            raise Corrupt(record="node", key=name, detail="it says something of itself, and its id is missing")
         return name
     if about is None:
         raise Corrupt(record="node", key=name, detail="what it says of itself is missing")

@@ -15,9 +15,8 @@ INSERT INTO nodes (node, session, parent, position, digest, created_at, node_id,
 VALUES (:key, :session, :parent, :position, :digest, :now, :node_id, :written_at, :about, :seal, :payload);
 
 -- name: nodes.one
-SELECT n.node, n.session, n.parent, n.position, n.digest, n.scheme, n.created_at, n.tombstoned_at, n.node_id, n.written_at,
-       n.about, n.seal, n.payload, p.digest, p.node_id
-FROM nodes n LEFT JOIN nodes p ON p.node = n.parent WHERE n.node = :node;
+SELECT node, session, parent, position, digest, scheme, created_at, tombstoned_at, node_id, written_at, about, seal, payload
+FROM nodes WHERE node = :node;
 
 -- name: nodes.path
 -- From the node at the position `first`, or from the root.

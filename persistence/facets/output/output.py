@@ -95,7 +95,7 @@ def _prune(tx: Transaction, change: PruneOutput) -> int:
     gone = 0
     for chunk in change.chunks:
         row = tx.one("output.judge", chunk=chunk)
-        if row is None or not isinstance(row[1], int) or not change.takes(row[2], row[3]):
+        if row is None or not all(isinstance(each, int) for each in row[:2]) or not change.takes(row[2], row[3]):
             continue  # it is not over; or it is damaged, and stays for verify
         runtime, entries = row[:2]
         tx.write("spoken.delete", chunk=chunk, runtime=runtime)

@@ -65,6 +65,13 @@ def test_a_table_of_a_form_that_is_not_known_is_refused(line: str) -> None:
         tables_of([f"CREATE TABLE t (\n{line}\n);\n"])
 
 
+def copied(filled: Path, place: Path) -> Path:
+    """The same store once more, attachments and all."""
+    shutil.copy(filled, place)
+    shutil.copytree(f"{filled}-attachments", f"{place}-attachments", dirs_exist_ok=True)
+    return place
+
+
 def changed(value: Any) -> Any:
     match value:
         case None | bytes():
@@ -82,8 +89,7 @@ LEFT_OUT = {*NOT_HASHED, *NOT_CARRIED_COLUMNS}
 def test_a_change_of_any_column_changes_it_but_for_those_that_are_left_out(filled: Path, table: str) -> None:
     before = found(filled).logical_hash
     for column in SCHEMA[table]:
-        copy = filled.with_name("copy.db")
-        shutil.copy(filled, copy)
+        copy = copied(filled, filled.with_name("copy.db"))
         database = apsw.Connection(str(copy))
         row = database.execute(f"SELECT rowid, {column}, typeof({column}) FROM {table} LIMIT 1").fetchone()
         if row is None:
@@ -104,6 +110,7 @@ def test_a_change_of_any_column_changes_it_but_for_those_that_are_left_out(fille
 
 def test_rows_that_change_places_and_values_that_flow_together_change_it(tmp_path: Path, filled: Path) -> None:
     hashes = {found(filled).logical_hash}
+    assert found(copied(filled, tmp_path / "same.db")).logical_hash in hashes
     for at, sql in enumerate(
         (
             "UPDATE holds SET note = note || 'x', kind = 'k'",
@@ -113,8 +120,7 @@ def test_rows_that_change_places_and_values_that_flow_together_change_it(tmp_pat
             "UPDATE labels SET name = 'a', value = 'bc'",
         )
     ):
-        copy = tmp_path / f"{at}.db"
-        shutil.copy(filled, copy)
+        copy = copied(filled, tmp_path / f"{at}.db")
         database = apsw.Connection(str(copy))
         database.execute("DELETE FROM holds WHERE kind IS NULL; DELETE FROM labels WHERE label > 1")
         database.execute(sql)
