@@ -107,6 +107,7 @@ class FaultSweep:
             the code under test promises to let it through.
         kinds: The faults.
         every: Take every so-manieth operation only.
+        first: The operation to begin with, from 1.
         times: How many operations in a row fail.
         seed: What everything drawn follows from.
         drive: The hardware.
@@ -119,6 +120,7 @@ class FaultSweep:
     errors: tuple[type[Exception], ...] = ()
     kinds: Sequence[FaultKind] = tuple(FaultKind)
     every: int = 1
+    first: int = 1
     times: int = 1
     seed: int = 0
     drive: Drive = field(factory=Drive)
@@ -138,7 +140,7 @@ class FaultSweep:
         past = None if self.over is None else await record(self.over, room, seed=f"{self.seed}/past", drive=self.drive)
         for kind, number in itertools.product(self.kinds, range(1 if past is None else self.crashes)):
             beginning = self._empty() if past is None else _crash_in(*past, random.Random(f"{self.seed}/{number}"))
-            fault = Fault(kind=kind, nth=1, times=self.times)
+            fault = Fault(kind=kind, nth=self.first, times=self.times)
             while await self._suffer(fault, beginning, room, errors):
                 faults[kind] += 1
                 checks += len(CRASHES)

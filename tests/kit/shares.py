@@ -2,6 +2,9 @@
 
 Which ones follows from the *turn*, a number that is printed at the head of the run and beside each failure; it is the number
 of the day. ``TENURE_TURN=738000`` takes the shares of that turn again, ``TENURE_SHARES=whole`` every case.
+
+A share inside another one divides the turn by how many turns share that (``share(values, 4, TURN // 2)``): else some pairs
+never come.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable
 from typing import TypeVar
+from zlib import crc32
 
 Case = TypeVar("Case")
 
@@ -33,11 +37,14 @@ def share(cases: Iterable[Case], one_in: int, turn: int = TURN) -> list[Case]:
 
 
 def whose_turn(one_in: Iterable[int | None], turn: int = TURN) -> list[bool]:
-    """Which of these tests a turn takes, each given by how many turns share it; None is always taken."""
+    """Which of these tests a turn takes, each given by how many turns share it; None is always taken.
+
+    Of so many turns, from one that they divide on, one takes it; which one is drawn, so that it meets every share inside it.
+    """
     counted: Counter[int] = Counter()
     taken: list[bool] = []
     for each in one_in:
-        taken.append(each is None or (counted[each] + turn) % each == 0)
+        taken.append(each is None or (counted[each] + turn + crc32(b"%d" % (turn // each))) % each == 0)
         if each is not None:
             counted[each] += 1
     return taken

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from attrs import evolve
 
 from tenure.testing import AnswerChanged, Cut, FaultFailure, FaultKind, FaultSweep, Witness
 from tenure.testing.drive.disk import Disk
@@ -11,6 +12,8 @@ from tenure.testing.drive.faults import (
     FaultInjector,
 )
 from tenure.testing.machine import Machine
+from tests.kit import sweeps
+from tests.kit.sweeps import run_share
 from tests.testing.raw_sqlite import (
     Options,
     fault_sweep,
@@ -53,6 +56,22 @@ def test_a_log_that_is_not_written_again_after_a_failed_fsync_loses_what_it_answ
 
     assert isinstance(caught.value.__cause__, AnswerChanged)
     assert caught.value.cut is Cut.KILL
+
+
+def test_sweeps_that_begin_with_another_operation_each_strike_every_operation_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sweeps, "WHOLE", False)
+    whole = fault_sweep(Options(commits=2), FaultKind.SYNC_LOST)
+    thinned = [run_share(evolve(whole, every=3), kinds=5, turn=turn) for turn in (5, 10, 15)]
+
+    assert sum(each.faults[FaultKind.SYNC_LOST] for each in thinned) == whole.run().faults[FaultKind.SYNC_LOST]
+
+
+def test_a_share_of_a_sweep_strikes_once_at_least() -> None:
+    sweep = evolve(fault_sweep(Options(commits=2), FaultKind.SYNC_LOST), every=1_000)
+
+    assert run_share(sweep, kinds=1, turn=999).faults == {FaultKind.SYNC_LOST: 1}
 
 
 @pytest.mark.turns(3)

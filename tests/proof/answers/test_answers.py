@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import islice
 from types import SimpleNamespace
 
 import pytest
@@ -14,17 +13,20 @@ from proof.answers.play import LAYOUTS, Case
 from proof.answers.proving import broken_by, drawn_case, every_case
 from proof.answers.world import ANSWERS
 from tenure.persistence.facets.runs.asking import asks, responses
-from tests.kit.shares import TURN, share, sparse
+from tests.kit.shares import TURN, share
 
 EVERY = 60
 """Of the cases of one child and one layout, the suite plays one of so many."""
 
+PAIRS = 27
+"""So many turns share the children with their layouts."""
+
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("how", "layout"), share([(how, layout) for how in ANSWERS for layout in LAYOUTS], 27))
+@pytest.mark.parametrize(("how", "layout"), share([(how, layout) for how in ANSWERS for layout in LAYOUTS], PAIRS))
 def test_who_asks_hears_what_came_of_it_whichever_host_dies(how: str, layout: str) -> None:
-    cases = every_case([how], [layout])
-    assert [found for case in islice(cases, TURN % EVERY, None, sparse(1, EVERY)) if (found := broken_by(case))] == []
+    cases = share(every_case([how], [layout]), EVERY, TURN // PAIRS)
+    assert [found for case in cases if (found := broken_by(case))] == []
 
 
 @pytest.mark.parametrize("seed", share(range(200), 100))

@@ -22,7 +22,7 @@ from tenure.persistence.facets.queue.rates import SetRate
 from tenure.persistence.facets.queue.serving import ServeNext
 from tenure.persistence.store import ground_of
 from tenure.persistence.upkeep.verify_store import verify_part
-from tests.kit.shares import share
+from tests.kit.shares import TURN, share
 from tests.persistence.contracts.damage import (
     SCHEMA,
     Calls,
@@ -121,7 +121,7 @@ async def test_a_damaged_value_is_said_and_hides_no_neighbour(store_of_turn: Sto
     await fill_queue(store_of_turn)
     whole, other = await answers(store_of_turn, "a"), await answers(store_of_turn, "b")
     saved = await save(store_of_turn, TABLES)
-    for expression, value in share(every_junk(random.Random(f"{table}.{column}")), 4):
+    for expression, value in share(every_junk(random.Random(f"{table}.{column}")), 4, TURN // 2):
         await damage(store_of_turn, table, column, TABLES[table], expression, value)
 
         found = await answers(store_of_turn, "a")

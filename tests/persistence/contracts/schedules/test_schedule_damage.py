@@ -11,7 +11,7 @@ import pytest
 from tenure import Store
 from tenure.errors import ReadFailed
 from tenure.persistence.upkeep.verify_store import verify_part
-from tests.kit.shares import share
+from tests.kit.shares import TURN, share
 from tests.persistence.contracts.damage import (
     SCHEMA,
     answers_of,
@@ -57,7 +57,7 @@ async def test_a_damaged_value_is_said_and_hides_no_neighbour(store_of_turn: Sto
     await fill_schedules(store)
     whole, other = await answers(store, "a"), await answers(store, "b")
     saved = await save(store, TABLES)
-    for expression, value in share(every_junk(random.Random(f"{table}.{column}")), 4):
+    for expression, value in share(every_junk(random.Random(f"{table}.{column}")), 4, TURN // 2):
         await damage(
             store,
             table,
@@ -82,7 +82,7 @@ async def test_a_damaged_value_is_said_and_hides_no_neighbour(store_of_turn: Sto
 async def test_a_look_passes_over_a_damaged_schedule_and_it_can_be_deleted(store_of_turn: Store, column: str) -> None:
     store = store_of_turn
     await fill_schedules(store)
-    for expression, value in share(every_junk(random.Random(column)), 4):
+    for expression, value in share(every_junk(random.Random(column)), 4, TURN // 2):
         await damage(store, "schedules", column, "schedule_id = 'a seconds'", expression, value)
         damaged = [each for each in await due(store, 9e12) if isinstance(each, ReadFailed)]
         assert len(damaged) <= 1

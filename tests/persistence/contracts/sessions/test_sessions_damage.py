@@ -24,7 +24,7 @@ from tenure import (
 )
 from tenure.errors import Error, ReadFailed
 from tenure.persistence.upkeep.verify_store import verify_part
-from tests.kit.shares import share
+from tests.kit.shares import TURN, share
 from tests.persistence.contracts.damage import (
     SCHEMA,
     Calls,
@@ -126,7 +126,7 @@ async def test_a_damaged_value_is_said_and_hides_no_neighbour(store_of_turn: Sto
     where, key = TABLES[table]
     key_sql = f"{where} = {key!r}"
     saved = await save(store_of_turn, [table])
-    for expression, value in share(every_junk(random.Random(f"{table}.{column}")), 4):
+    for expression, value in share(every_junk(random.Random(f"{table}.{column}")), 4, TURN // 2):
         await damage(store_of_turn, table, column, key_sql, expression, value)
 
         found = await answers(store_of_turn, "a")
