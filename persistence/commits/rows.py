@@ -26,14 +26,14 @@ PAGE: Final = 500
 
 
 def check_row(row: Row, types: Types, record: str, key: object) -> None:
-    """Refuse a row with a value of another type than its column has.
+    """Refuse a row with a value of another type than its column has. Columns after those that have types are left to others.
 
     Raises:
         Corrupt: Names the record and its key; never its content.
     """
     if not all(map(isinstance, row, types)):
         wrong = [
-            place for place, (value, kind) in enumerate(zip(row, types, strict=True)) if not isinstance(value, kind)
+            place for place, (value, kind) in enumerate(zip(row, types, strict=False)) if not isinstance(value, kind)
         ]
         raise Corrupt(record=record, key=str(key), detail=f"columns {wrong} are of another type")
 
