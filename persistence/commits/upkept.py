@@ -21,6 +21,9 @@ PAGE: Final = 200
 PAGES_AT_ONCE: Final = 25
 """Pages that one read looks through for what may go, where some kinds of runtimes are kept longer than others."""
 
+BELOW_ALL: Final = -(2**63)
+"""A cursor below every key: a damaged one may be less than any that is given."""
+
 Problem = tuple[str, str, str]
 """What verification found: the sort of record, which one, and what about it; never its content."""
 
@@ -54,7 +57,7 @@ class Walk:
     """
 
     page: Callable[[Statements, Any, int], tuple[Any, list[Problem]]]
-    start: Any = 0
+    start: Any = BELOW_ALL
     count: int = PAGE
 
 

@@ -17,7 +17,7 @@ from attrs import field, frozen
 from tenure.errors import Error, KeyMissing, NotFound, ReadFailed
 from tenure.persistence.commits.facet import Facet
 from tenure.persistence.commits.rows import PAGE, sound
-from tenure.persistence.commits.upkept import Subject
+from tenure.persistence.commits.upkept import BELOW_ALL, Subject
 from tenure.persistence.engines.engine import (
     Row,
     Statements,
@@ -268,7 +268,7 @@ def _check_chain(walk: _Walk, links: list[_Link], anchor: Anchor, length: object
 def _check_nodes(walk: _Walk) -> set[tuple[int, bytes]]:
     """Recompute the digest of every message; which (count, digest) the stored messages lead to."""
     known: dict[int, tuple[int, bytes]] = {}
-    after = 0
+    after = BELOW_ALL
     while rows := walk.statements.all("verification.nodes", runtime=walk.runtime, after=after, count=PAGE):
         for node, parent, position, digest, payload, tombstoned_at in rows:
             before = (0, EMPTY_DIGEST) if parent is None else known.get(parent)

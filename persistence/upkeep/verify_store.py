@@ -11,7 +11,7 @@ from attrs import frozen
 from tenure.errors import CannotOpen, Corrupt
 from tenure.persistence.commits.facet import Facet
 from tenure.persistence.commits.rows import PAGE
-from tenure.persistence.commits.upkept import Problem, Walk
+from tenure.persistence.commits.upkept import BELOW_ALL, Problem, Walk
 from tenure.persistence.engines.blobs import Blobs
 from tenure.persistence.engines.engine import Statements, UnknownOutcome
 from tenure.persistence.facets.attachments.attachments import RECORD
@@ -119,7 +119,7 @@ async def verify_bytes(store: Reads, blobs: Blobs, *, whole: bool) -> list[Findi
         CannotOpen: Nothing could be read so many times in a row: what holds the bytes is not to be had.
         Error: Of `Store.read`.
     """
-    found, more, failed, seen, after = list[Finding](), 0, 0, set[bytes](), 0
+    found, more, failed, seen, after = list[Finding](), 0, 0, set[bytes](), BELOW_ALL
     while True:
         at, page = await store.read(partial(committed_after, after=after, count=PAGE))
         for key, attachment_id in page:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
-from tenure.persistence.commits.upkept import Problem, failing
+from tenure.persistence.commits.upkept import BELOW_ALL, Problem, failing
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.model.conversation.graph import FullGraph
 from tenure.persistence.model.conversation.graph_encoding import decode_result
@@ -46,7 +46,7 @@ def _session(statements: Statements, session: int, session_id: str) -> Iterator[
         "checkpoint", session_id, partial(checkpoints.find, statements, session, session_id, bodies=False)
     )
     yield from failing("session meta", session_id, partial(about.find_meta, statements, session, session_id))
-    after = 0
+    after = BELOW_ALL
     while rows := statements.readable("graph_check.turns", session=session, after=after, count=TURNS_AT_ONCE):
         for turn, turn_id in rows:
             if isinstance(turn_id, str):

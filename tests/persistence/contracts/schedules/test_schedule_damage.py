@@ -93,6 +93,19 @@ async def test_a_look_passes_over_a_damaged_schedule_and_it_can_be_deleted(store
     assert "b seconds" in await listed(store, "b")
 
 
+@pytest.mark.parametrize("key", [0, -5])
+async def test_an_occurrence_whose_key_is_below_all_that_are_given_is_seen(store: Store, key: int) -> None:
+    await fill_schedules(store)
+    assert (await verify_part(store, "schedules")).is_sound
+    await execute(
+        store, "UPDATE occurrences SET occurrence = ? WHERE occurrence = (SELECT min(occurrence) FROM occurrences)", key
+    )
+
+    found = await verify_part(store, "schedules")
+
+    assert [(each.record, each.key) for each in found.problems] == [("occurrence", str(key))]
+
+
 async def test_occurrences_without_their_schedule_are_missed(store: Store) -> None:
     await fill_schedules(store)
     await execute(store, "DELETE FROM schedules WHERE schedule_id = 'a seconds'")
