@@ -29,8 +29,9 @@ SELECT runtime, run_id FROM runs WHERE run = :run;
 UPDATE runs SET said = :chunk WHERE run = :run;
 
 -- name: spoken.last_gone
--- The newest chunk that was deleted and is the floor of its runtime: no key of one comes again.
-SELECT chunk FROM output_floors ORDER BY chunk DESC LIMIT 1;
+-- The newest chunk that was deleted and is the floor of its runtime: no key of one comes again. What is no whole number is damage of
+-- that runtime alone, and may not hide the floors of others; text and bytes would come first.
+SELECT chunk FROM output_floors WHERE chunk <= 9223372036854775807 AND chunk = CAST(chunk AS BIGINT) ORDER BY chunk DESC LIMIT 1;
 
 -- name: spoken.kind
 SELECT kind FROM runtimes WHERE runtime = :runtime;

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import types
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, cast, get_type_hints
@@ -13,9 +13,10 @@ from typing import Any, cast, get_type_hints
 import attrs
 import pytest
 
-from tenure import AbandonReason, InputId, Lane, RunApplyBoundary, RunId, Store
+from tenure import AbandonReason, InputId, Lane, LogicalRuntimeId, RunApplyBoundary, RunId, Store
 from tenure.errors import Corrupt, CounterOverflow, Error, Internal, StoreBroken
 from tenure.persistence.commits.commit import Commit
+from tenure.persistence.engines.choice import door_to
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.conversation import sessions
 from tenure.persistence.facets.inbox import arrivals, outcomes
@@ -54,6 +55,7 @@ from tenure.supervisor.accepting.tickets import stored_outcome
 from tenure.supervisor.operators.unowned import FIRST, unfinished
 from tenure.supervisor.runs.keeping.journal import load_journal
 from tests.kit.ground import host_key
+from tests.kit.past import write_past
 from tests.kit.seen import open_seen_store
 from tests.kit.shares import TURN, share
 from tests.persistence.contracts.damage import (
@@ -124,6 +126,8 @@ OF_ALL = {
 }
 """Tables of the store itself; `oauth_flow` stands in test_damage.py, attachments in test_attachments.py, erasures in
 test_erase.py, and what is aside in test_asides.py."""
+
+OF_ALICE = "(SELECT runtime FROM runtimes WHERE runtime_id = 'alice')"
 
 BEGINS = ("enter again", "begin", "begin more")
 LOOKS = ("list", "list by labels", "ids", "requests", "arrived")
@@ -354,6 +358,28 @@ async def test_a_conversation_that_goes_in_a_circle_is_corrupt_and_not_walked_fo
         for call in (reads(bob)["path"], partial(store.runtimes.load_session_snapshot, "bob")):
             assert isinstance(await outcome(call), Corrupt)
         assert not await failures(alice, "bob")
+
+
+@pytest.mark.sqlite("keys that are counted without gaps")
+@pytest.mark.parametrize("value", [b"\xff", b"junk", 5_000.5, 0.5])
+@pytest.mark.parametrize("expression", ["CAST(? AS TEXT)", "?"])
+async def test_a_floor_that_is_no_number_hides_none_of_another_runtime(
+    tmp_path: Path, expression: str, value: Any
+) -> None:
+    path = tmp_path / "agents.db"
+    async with open_seen_store(path, durability="memory") as store:
+        await world(store)
+    write_past(path, f"UPDATE output_floors SET chunk = 1000 WHERE runtime <> {OF_ALICE}")
+    write_past(path, f"UPDATE output_floors SET chunk = {expression} WHERE runtime = {OF_ALICE}", value)
+
+    with closing(door_to(path).engine(None)) as engine:
+        connection = engine.open()
+        connection.begin_unnumbered()
+        assert connection.key("output_chunks") == 1001
+        connection.rollback()
+        connection.close(checkpoint=True)
+    async with open_seen_store(path, durability="memory") as store:
+        assert not (await store.read(partial(verify_runtime, runtime_id=LogicalRuntimeId("alice")))).is_sound
 
 
 def shared(store: Store) -> Calls:
