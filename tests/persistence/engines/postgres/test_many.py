@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final, cast
 
+import psycopg
 import pytest
 import trio
 
@@ -21,6 +22,7 @@ from tenure.persistence.engines.postgres.protocol.values import BYTEA, FLOAT8, I
 from tenure.persistence.engines.postgres.protocol.wire import Command, Wire
 from tenure.persistence.engines.postgres.strands import alike
 from tenure.persistence.engines.postgres.strands.alike import Asked, Sent, gathered
+from tenure.persistence.engines.statements import load_statements
 from tenure.persistence.seams.seams import Seams
 from tenure.persistence.writing.strands.own_rows import OWN_ROWS
 from tenure.testing.observing import inside_of, seen
@@ -304,6 +306,18 @@ async def test_no_statement_of_a_strand_goes_by_what_has_landed_in_a_new_store(u
             return found
 
         assert await inside_of(store).run(look) == []
+
+
+async def test_a_look_for_what_has_landed_in_a_new_store_goes_by_that(url: str) -> None:
+    """By any other index of an empty table each look would read every open input of the store, until the server looks at it."""
+    statement = translated(load_statements("postgres/statements.sql")["arrivals.since"])
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SET search_path = tenure")
+        connection.execute("SET plan_cache_mode = 'force_generic_plan'")  # as readers have it
+        connection.execute(f"PREPARE one AS {statement.sql}".encode())
+        plan = str(connection.execute("EXPLAIN EXECUTE one (NULL, NULL)").fetchall())
+    assert "inputs_by_landing" in plan
+    assert "inputs_open" not in plan
 
 
 VALUES: Final[Mapping[str, tuple[int, list[Any]]]] = {
