@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from types import FunctionType
 from typing import Any, Final, TypeGuard
 
@@ -22,6 +22,10 @@ BITS: Final = 128
 
 MOST_MS: Final = 2**31 - 1
 """Milliseconds that a driver can be asked to wait: 24 days."""
+
+FIRST_S: Final = datetime(1, 1, 3, tzinfo=UTC).timestamp()
+LAST_S: Final = datetime(9999, 12, 30, tzinfo=UTC).timestamp()
+"""The calendar, with room for the clocks of every zone: outside of it nothing is due, and no `datetime` can be made."""
 
 _SHOWN: Final = 80
 _SHORT: Final = (str, int, float, bool, type(None))
@@ -134,6 +138,11 @@ def check_time(value: object, name: str) -> float:
             detail="a time without a time zone says no moment; give datetime(..., tzinfo=...)", field=name
         )
     return seconds_of
+
+
+def in_calendar(at: float) -> bool:
+    """Whether a time, unix seconds, is one of the years 1 to 9999, but for their first and last days."""
+    return FIRST_S <= at <= LAST_S
 
 
 def check_count(value: object, name: str) -> None:

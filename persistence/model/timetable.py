@@ -18,7 +18,7 @@ from cronsim import CronSim
 
 from tenure.errors import InvalidInput
 from tenure.persistence.model.arguments import check_value
-from tenure.persistence.model.numbers import check_time, shown
+from tenure.persistence.model.numbers import FIRST_S, LAST_S, check_time, in_calendar, shown
 
 LEAST_S: Final = 1.0
 """Fewest seconds between two instants."""
@@ -28,10 +28,6 @@ LONGEST: Final = 500
 
 FIELDS: Final = 5
 """Of an expression: with a sixth, of seconds, cronsim has no ways at a change of the clock."""
-
-FIRST_S: Final = datetime(1, 1, 3, tzinfo=UTC).timestamp()
-LAST_S: Final = datetime(9999, 12, 30, tzinfo=UTC).timestamp()
-"""The calendar, with room for the clocks of every zone: outside of it nothing is due."""
 
 _LOOKS_S: Final = 51 * 366 * 86_400.0
 """How far cronsim looks."""
@@ -99,7 +95,7 @@ class Every:
 
     def __attrs_post_init__(self) -> None:
         """Refuse an anchor without a time zone, or at an end of the calendar."""
-        if self.anchor is not None and not FIRST_S <= check_time(self.anchor, "anchor") <= LAST_S:
+        if self.anchor is not None and not in_calendar(check_time(self.anchor, "anchor")):
             raise InvalidInput(
                 detail="it is a time of the years 1 to 9999, not their first or last days", field="anchor"
             )
@@ -137,6 +133,8 @@ def decode_timetable(stored: str) -> Timetable:
     found = msgspec.json.decode(stored, type=_Stored)
     if found.cron is not None:
         return _known(found.cron, found.timezone or "UTC")
+    if found.anchor is not None and not in_calendar(found.anchor):
+        raise InvalidInput(detail=f"{found.anchor:g} is not a time of the years 1 to 9999", field="anchor")
     anchor = None if found.anchor is None else datetime.fromtimestamp(found.anchor, tz=UTC)
     return Every(found.every or 0.0, anchor)
 

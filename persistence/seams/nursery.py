@@ -5,12 +5,14 @@ A nursery wraps what its body raises into an exception group. A context manager 
 
 What leaves a task, or the body of a nursery, trio asks for its text, in the loop itself. An exception whose text raises would
 end the loop and every runtime in it, or leave the nursery open in a task that is the host's. So each task that a user's code
-starts ends with an exception that can be asked (`Containment`), and what that code leaves open is closed when it returns
-(`contained`). Rejected: a separate task for each behaviour and step, which is 120 calls more for each.
+starts gives its nursery an exception that could be asked, and gives it past the loop, which would ask once more
+(`Containment`); and what that code leaves open is closed when it returns (`contained`). Rejected: a separate task for each
+behaviour and step, which is 120 calls more for each.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
@@ -21,7 +23,7 @@ from typing import Any, Final, TypeVar, cast, final
 import outcome
 import trio
 
-from tenure.persistence.model.texts import in_place_of, is_sound, leaves, named, storable
+from tenure.persistence.model.texts import class_name, in_place_of, is_sound, leaves, named, storable
 
 from .interrupts import interrupt_in, unprotected
 
@@ -120,6 +122,9 @@ _INSIDE: Final[ContextVar[bool]] = ContextVar("tenure.inside", default=False)
 _CONTAINED: Final = trio.lowlevel.RunVar[int]("tenure.contained", 0)
 """How many hosts of this loop contain their users' code."""
 
+_GIVES_REASONS: Final = "reason" in inspect.signature(trio.CancelScope.cancel).parameters
+"""Whether this trio gives who is cancelled a reason; since 0.31."""
+
 
 @contextmanager
 def containing() -> Generator[None]:
@@ -173,14 +178,30 @@ async def contained(function: Callable[..., Awaitable[T]], *arguments: object) -
     return result
 
 
-async def _sound(code: Coroutine[Any, Any, T]) -> T:
+async def _sound(code: Coroutine[Any, Any, T]) -> T | None:
     try:
         return await unprotected(lambda: code)
     except BaseException as exc:
-        if type(exc) is trio.Cancelled or is_sound(exc):
+        if type(exc) is trio.Cancelled:
             raise
-        found = in_place_of(exc)
-    raise found
+        found = exc if is_sound(exc) else in_place_of(exc)
+    if not _give(trio.lowlevel.current_task().parent_nursery, found):
+        raise found
+    return None
+
+
+def _give(nursery: trio.Nursery | None, error: BaseException) -> bool:
+    """End a nursery with what a task of it raises, as the loop would. False where this trio keeps that otherwise.
+
+    The loop asks for its text, its class and its traceback, and what it answered once it need not answer again.
+    """
+    pending: Any = getattr(nursery, "_pending_excs", None)
+    if nursery is None or type(pending) is not list:
+        return False
+    cast("list[BaseException]", pending).append(error)
+    told = {"reason": f"a child task raised {storable(class_name(error))}"} if _GIVES_REASONS else {}
+    nursery.cancel_scope.cancel(**told)
+    return True
 
 
 def _innermost(task: trio.lowlevel.Task) -> Any:

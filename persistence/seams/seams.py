@@ -16,6 +16,7 @@ import trio
 from attrs import field, frozen
 
 from tenure.errors import Internal
+from tenure.persistence.model.numbers import in_calendar
 from tenure.persistence.model.texts import as_defect
 
 from .executors import (
@@ -51,10 +52,33 @@ def read_clock(clock: Callable[[], float]) -> float:
         if math.isfinite(now):
             return now
     except BaseException as exc:
-        if is_for_others(exc):
+        if is_for_others(exc) or type(exc) is Internal:
             raise
         raise as_defect(exc) from exc
     raise Internal(detail=f"a clock shows {now}")
+
+
+@final
+class CalendarClock:
+    """A wall clock that shows times of the calendar alone: each is stored, and is read back as a `datetime`."""
+
+    __slots__ = ("_clock",)
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """Read the time from this one."""
+        self._clock = clock
+
+    def __call__(self) -> float:
+        """The time, unix seconds. Raises `Internal` as `read_clock`, and for what is not of the years 1 to 9999."""
+        now = read_clock(self._clock)
+        if not in_calendar(now):
+            raise Internal(detail=f"a clock shows {now:.0f} s, which is not a time of the years 1 to 9999")
+        return now
+
+
+def _of_calendar(clock: Callable[[], float]) -> Callable[[], float]:
+    # The system's own shows no other, and is asked several times for each input.
+    return clock if clock is time.time or type(clock) is CalendarClock else CalendarClock(clock)
 
 
 @final
@@ -66,7 +90,7 @@ class Seams:
         writer_executor: Makes the executor that runs groups: its own thread, or inline for simulation.
         reader_executor: Makes an executor for each connection that reads.
         step_executor: Makes the executor that runs the sync steps of behaviours; None for `Limits.step_threads` threads.
-        wall_clock: Unix time in seconds; what is stored.
+        wall_clock: Unix time in seconds; what is stored. Outside of the years 1 to 9999 it is `Internal`, and writes nothing.
         boot_clock: Seconds since boot, suspension included; leases are judged by it.
         random: Source of jitter and of the random bits of identifiers.
         engine: What only one engine has: `SqliteOptions`, for one. None for its defaults.
@@ -78,7 +102,7 @@ class Seams:
     writer_executor: Callable[[], Executor] = field(default=lambda: ThreadExecutor("tenure-writer"))
     reader_executor: Callable[[], Executor] = field(default=lambda: ThreadExecutor("tenure-reader"))
     step_executor: Callable[[], Executor] | None = None
-    wall_clock: Callable[[], float] = time.time
+    wall_clock: Callable[[], float] = field(default=time.time, converter=_of_calendar)
     boot_clock: Callable[[], float] = boot_clock
     random: random.Random = field(factory=random.SystemRandom, repr=False)
     engine: EngineOptions | None = None

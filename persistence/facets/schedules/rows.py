@@ -7,7 +7,7 @@ from typing import Final, final
 import msgspec
 from attrs import evolve, frozen
 
-from tenure.errors import Corrupt
+from tenure.errors import Corrupt, InvalidInput
 from tenure.persistence.commits.rows import (
     NUMBER,
     OPTIONAL_NUMBER,
@@ -19,6 +19,7 @@ from tenure.persistence.commits.rows import (
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.model.digests import check_digest, seal
+from tenure.persistence.model.timetable import decode_timetable
 from tenure.persistence.model.values import InputId
 
 from .terms import ScheduleRecord, ScheduleTerms, Skipped
@@ -160,9 +161,11 @@ def _seal(record: ScheduleRecord, terms: str) -> bytes:
 
 def _terms(stored: str, schedule_id: str) -> ScheduleTerms:
     try:
-        return msgspec.json.decode(stored, type=ScheduleTerms)
-    except (msgspec.MsgspecError, UnicodeEncodeError) as exc:
+        found = msgspec.json.decode(stored, type=ScheduleTerms)
+        decode_timetable(found.timetable)  # so that who asks for it later gets it
+    except (msgspec.MsgspecError, UnicodeEncodeError, InvalidInput) as exc:
         raise Corrupt(record="schedule", key=schedule_id, detail="its terms cannot be read") from exc
+    return found
 
 
 def read_occurrence(row: Row) -> Occurrence:

@@ -31,12 +31,55 @@ class WrongTraceback(Exception):
         return None
 
 
+class NoTextAgain(Exception):
+    """Answers whatever it is asked `LEFT` times, and never again: so that each who asks is found."""
+
+    left = 0
+
+    def __repr__(self) -> str:
+        self.answer()
+        return "NoTextAgain()"
+
+    def with_traceback(self, found: Any) -> Any:
+        self.answer()
+        return super().with_traceback(found)
+
+    def answer(self) -> None:
+        if self.left == 0:
+            raise AttributeError("no answer any more")
+        self.left -= 1
+
+    @classmethod
+    def after(cls, times: int) -> NoTextAgain:
+        made = cls()
+        made.left = times
+        return made
+
+
+class NoTextOfValueAgain:
+    """Of a value in an exception: the same."""
+
+    def __init__(self) -> None:
+        self.left = 1
+
+    def __repr__(self) -> str:
+        self.left -= 1
+        if self.left < 0:
+            raise AttributeError("no text any more")
+        return "a value"
+
+
 RAISED: dict[str, Callable[[], BaseException]] = {
     **HOSTILE,
     "a BaseException without a text": NoTextBase,
     "a value without a text": lambda: ValueError(NoTextAtAll()),
     "a group of a value without a text": lambda: BaseExceptionGroup("some", [ValueError(NoTextAtAll()), KeyError(1)]),
     "no traceback can be set": WrongTraceback,
+    **{f"no answer after {times}": partial(NoTextAgain.after, times) for times in range(1, 7)},
+    "a value without a text the second time": lambda: ValueError(NoTextOfValueAgain()),
+    "a group of a value without a text the second time": lambda: ExceptionGroup(
+        "some", [ValueError(NoTextOfValueAgain())]
+    ),
     "plain": lambda: ValueError("plain"),
 }
 

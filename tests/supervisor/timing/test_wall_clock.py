@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import final
@@ -15,6 +16,7 @@ import trio
 from trio.testing import MockClock
 
 import tenure
+from tenure.errors import Internal
 from tenure.supervisor.runs.recording.restart import decide
 from tests.kit.hosting import (
     LONGEST_S,
@@ -22,6 +24,7 @@ from tests.kit.hosting import (
     virtual_seams,
     wall_clock,
 )
+from tests.kit.serving import queue
 
 HOUR_S = 3600.0
 BACKOFF_S = 4.0
@@ -39,7 +42,9 @@ class WallClock:
 
 
 @asynccontextmanager
-async def host(database: Path, clock: WallClock, behaviour: tenure.Behaviour) -> AsyncGenerator[tenure.Supervisor]:
+async def host(
+    database: Path | str, clock: WallClock, behaviour: tenure.Behaviour
+) -> AsyncGenerator[tenure.Supervisor]:
     seams = attrs.evolve(virtual_seams(), wall_clock=clock)
     with trio.fail_after(LONGEST_S):
         async with tenure.open_supervisor(database, behaviours={"kind": behaviour}, seams=seams) as supervisor:
@@ -141,3 +146,78 @@ async def test_a_run_whose_only_input_is_late_at_a_checkpoint_ends_and_does_not_
         with trio.fail_after(100):
             assert (await late.wait_outcome()).reason == "deadline_exceeded"
             await runtime.wait_state("attached")
+
+
+NO_CALENDAR_S = {"after the year 9999": 300 * 10**9, "before the year 1": -65 * 10**9, "no number": math.nan}
+
+
+async def create(supervisor: tenure.Supervisor, when: tenure.Cron | tenure.Every) -> object:
+    return await supervisor.schedules.create("other", "a", when, 1)
+
+
+ASKED: dict[str, Callable[[tenure.Supervisor], Awaitable[object]]] = {
+    "create every": lambda supervisor: create(supervisor, tenure.Every(60)),
+    "create cron": lambda supervisor: create(supervisor, tenure.Cron("0 8 * * *")),
+    "update": lambda supervisor: supervisor.schedules.update("there", when=tenure.Every(90)),
+    "trigger": lambda supervisor: supervisor.schedules.trigger("there"),
+    "pause": lambda supervisor: supervisor.schedules.pause("there"),
+    "accept": lambda supervisor: supervisor.accept("b", 1, kind="kind"),
+    "accept later": lambda supervisor: supervisor.accept("b", 1, kind="kind", after_s=5),
+    "why": lambda supervisor: supervisor.why("a"),
+    "prune": lambda supervisor: supervisor.store.prune(older_than_s=1),
+    "append": lambda supervisor: supervisor.store.journal.append("stream", [1]),
+    "set": lambda supervisor: supervisor.store.state.set("key", b"1", 5),
+    "queue": lambda supervisor: queue(supervisor, "body"),
+}
+
+
+@pytest.mark.parametrize("shown", NO_CALENDAR_S)
+async def test_a_clock_that_no_calendar_has_is_a_typed_error_and_leaves_nothing(
+    shown: str, target: Path | str, autojump_clock: MockClock
+) -> None:
+    clock = WallClock()
+    async with host(target, clock, tenure.Behaviour(fail_once)) as supervisor:
+        await supervisor.spawn("a", "kind")
+        there = await supervisor.schedules.create("there", "a", tenure.Every(86_400), 1)
+        clock.set_by_s = NO_CALENDAR_S[shown]
+        for name, ask in ASKED.items():
+            with pytest.raises(Internal, match="a clock shows"):
+                assert await ask(supervisor) is None, name
+        clock.set_by_s = 0.0
+        assert await supervisor.schedules.list() == (there,)
+        ticket = await supervisor.accept("a", "works on")
+        assert (await ticket.wait_outcome()).phase == "consumed"
+
+
+async def test_a_run_that_meets_such_a_clock_is_kept_from_its_own_runtime_alone(
+    target: Path | str, autojump_clock: MockClock
+) -> None:
+    clock, asked = WallClock(), trio.Event()
+
+    async def tell(run: tenure.Run) -> str:
+        if not asked.is_set():
+            clock.set_by_s = NO_CALENDAR_S["after the year 9999"]
+            asked.set()
+        return run.now().isoformat()
+
+    async with host(target, clock, tenure.Behaviour(tell)) as supervisor:
+        runtime = await supervisor.spawn("a", "kind")
+        ticket = await runtime.accept("x")
+        await asked.wait()
+        await trio.sleep(0.5)
+        clock.set_by_s = 0.0
+        sibling = await supervisor.accept("b", "x", kind="kind")
+        assert (await sibling.wait_outcome()).phase == "consumed"
+        await runtime.resume()
+        assert (await ticket.wait_outcome()).result is not None
+
+
+async def test_a_host_does_not_open_under_such_a_clock(target: Path | str, autojump_clock: MockClock) -> None:
+    clock = WallClock()
+    clock.set_by_s = NO_CALENDAR_S["after the year 9999"]
+    with pytest.raises(Internal, match="years 1 to 9999"):
+        async with host(target, clock, tenure.Behaviour(fail_once)):
+            pass
+    clock.set_by_s = 0.0
+    async with host(target, clock, tenure.Behaviour(fail_once)) as supervisor:
+        await supervisor.spawn("a", "kind")
