@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, Protocol, final
 
+from tenure.errors import Corrupt
 from tenure.persistence.commits.commit import (
     Change,
     CommitResult,
@@ -155,6 +156,8 @@ class Boundaries:
         return self._commit(None, boundary, self._batch.contributing, last, on_settled)
 
     def _replay(self, entry: RecordedEntry) -> tuple[RunBoundaryReceipt, tuple[BatchMember, ...]]:
+        if self._boundaries >= len(self._journal.boundaries):
+            raise Corrupt(record="entry", key=entry.place, detail="the receipt of its boundary is missing")
         recorded, session, main = self._journal.boundaries[self._boundaries], self._session, self._main
         main.sent[self._sent :] = self._entering.record.unsent(main.sent[self._sent :])
         if self._entering.record.compares(entry):

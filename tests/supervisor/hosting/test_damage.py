@@ -174,6 +174,19 @@ async def test_a_damaged_row_blocks_its_runtime_and_no_other(
             assert (await (await bob.accept({"text": "more"})).wait_outcome()).phase == "consumed"
 
 
+async def test_a_run_whose_record_has_a_boundary_without_its_receipt_says_so(
+    template: Path, tmp_path: Path, autojump_clock: trio.abc.Clock
+) -> None:
+    shutil.copy(template, tmp_path / "agents.db")  # whose asks were written without a receipt
+    async with unsynced(tmp_path / "agents.db") as supervisor:
+        await supervisor.spawn("bob", KIND)
+        await trio.sleep(300)
+        letters = await supervisor.dead_letters("bob")
+
+    missed = "Corrupt: the stored entry 'main/4' is damaged: the receipt of its boundary is missing"
+    assert [each.input_id for each in letters if (each.error or "").startswith(missed)] == ["bob one", "bob two"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("table", ["store", "hosts", "oauth_flow"])
 async def test_a_damaged_row_of_the_store_is_one_typed_error(
