@@ -127,7 +127,7 @@ def run(*command: str) -> str:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=240).stdout
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 @pytest.mark.slow
 def test_mypy_infers_what_steps_return_and_finds_what_is_wrong(user_file: Path, tmp_path: Path) -> None:
     checked = run(sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), str(user_file))
@@ -145,7 +145,7 @@ def test_mypy_infers_what_steps_return_and_finds_what_is_wrong(user_file: Path, 
     assert said == expected(), checked
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 @pytest.mark.slow
 def test_pyright_infers_what_steps_return_and_finds_what_is_wrong(user_file: Path) -> None:
     checked = run(sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "--outputjson", str(user_file))

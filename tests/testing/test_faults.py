@@ -20,7 +20,7 @@ from tests.testing.raw_sqlite import (
 )
 
 
-@pytest.mark.turns(3)
+@pytest.mark.turns(6)
 @pytest.mark.slow
 def test_a_store_that_stops_at_the_first_error_keeps_what_it_acknowledged() -> None:
     report = fault_sweep(Options(commits=4)).run()
@@ -74,7 +74,7 @@ def test_a_share_of_a_sweep_strikes_once_at_least() -> None:
     assert run_share(sweep, kinds=1, turn=999).faults == {FaultKind.SYNC_LOST: 1}
 
 
-@pytest.mark.turns(3)
+@pytest.mark.turns(6)
 @pytest.mark.slow
 def test_a_disk_that_stays_full_refuses_and_loses_nothing() -> None:
     kinds = (FaultKind.DISK_FULL, FaultKind.SHORT_WRITE)

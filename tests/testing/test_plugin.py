@@ -80,7 +80,7 @@ def test_a_failing_image_is_saved_and_opened_again_by_the_command_it_prints(fold
     assert "1 failed" not in shown.stdout
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 @pytest.mark.slow
 @pytest.mark.process
 def test_the_options_say_how_much_is_tried(folder: Path) -> None:
@@ -95,7 +95,7 @@ def test_the_options_say_how_much_is_tried(folder: Path) -> None:
     assert 20 < int(many.stdout.split("test_small: ")[1].split()[0]) < 20_000
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 @pytest.mark.slow
 @pytest.mark.process
 def test_a_folder_of_ones_own_holds_the_failing_image(folder: Path) -> None:

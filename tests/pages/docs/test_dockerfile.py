@@ -76,7 +76,7 @@ def test_every_line_is_of_a_kind_that_is_tried_here_or_says_nothing_of_tenure() 
 
 @pytest.mark.slow
 @pytest.mark.process
-@pytest.mark.turns(3)
+@pytest.mark.turns(6)
 def test_what_it_runs_gives_a_host_that_is_well_and_ends_with_its_signal(tmp_path: Path) -> None:
     copied(tmp_path)
     env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}

@@ -104,7 +104,7 @@ def kill_at(source: Path, database: Path, points: Sequence[int]) -> int:
     return len(points)
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 @pytest.mark.slow
 def test_a_host_that_is_killed_at_random_points_writes_the_report_of_one_that_never_was(
     source: Path, undisturbed: bytes, tmp_path: Path
@@ -124,7 +124,7 @@ def test_a_host_that_is_killed_at_random_points_writes_the_report_of_one_that_ne
     assert kills == KILLS
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 @pytest.mark.slow
 def test_one_kill_changes_nothing(source: Path, undisturbed: bytes, tmp_path: Path) -> None:
     database = tmp_path / "agents.db"
@@ -133,7 +133,7 @@ def test_one_kill_changes_nothing(source: Path, undisturbed: bytes, tmp_path: Pa
     assert finish(source, database) == undisturbed
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 @pytest.mark.slow
 def test_a_host_that_was_done_gives_the_same_report_again_from_disk(
     source: Path, undisturbed: bytes, tmp_path: Path
@@ -147,7 +147,7 @@ def test_a_host_that_was_done_gives_the_same_report_again_from_disk(
     assert acknowledged(database) == inputs
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 @pytest.mark.slow
 def test_a_part_of_the_source_can_be_read_first(source: Path, undisturbed: bytes, tmp_path: Path) -> None:
     database = tmp_path / "agents.db"
@@ -158,7 +158,7 @@ def test_a_part_of_the_source_can_be_read_first(source: Path, undisturbed: bytes
     assert finish(source, database) == undisturbed
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 @pytest.mark.slow
 def test_another_source_under_the_same_database_is_refused(source: Path, tmp_path: Path) -> None:
     database = tmp_path / "agents.db"

@@ -47,7 +47,7 @@ async def look(db: Path) -> PersistedSessionRead:
     return found
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 @pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.parametrize("seed", [3])

@@ -12,7 +12,7 @@ from tests.pages.examples.stories import after_folder, tell
 pytestmark = pytest.mark.process
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 @pytest.mark.slow
 def test_each_morning_of_three_weeks_has_its_report_or_its_reason(tmp_path: Path) -> None:
     told = after_folder(tell("every_morning.py", "--db", tmp_path / "a.db"), tmp_path)

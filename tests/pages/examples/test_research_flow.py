@@ -56,7 +56,7 @@ async def judge(db: Path) -> None:
     assert sum("reduced" in each for each in events) == 1
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 @pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.parametrize("seed", SEEDS)
@@ -75,7 +75,7 @@ async def test_a_flow_that_is_killed_gives_the_same_report_and_measures_no_file_
     await judge(tmp_path / "killed.db")
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 @pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.parametrize("seed", SEEDS)

@@ -18,7 +18,7 @@ from tests.pages.examples.stories import (
 pytestmark = pytest.mark.process
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 @pytest.mark.slow
 def test_without_a_store_an_example_makes_a_folder_and_names_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -30,7 +30,7 @@ def test_without_a_store_an_example_makes_a_folder_and_names_it(
     assert folder.parent == tmp_path
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["spawn_supervised.py", "crash_recovery.py", "approvals.py", "deploys.py"])
 def test_a_story_is_not_told_over_an_old_one(name: str, tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_a_story_is_not_told_over_an_old_one(name: str, tmp_path: Path) -> None:
     assert "exists" in errors
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 @pytest.mark.slow
 def test_siblings_do_not_notice_the_courier_that_is_held(tmp_path: Path) -> None:
     told = after_folder(tell("spawn_supervised.py", "--db", tmp_path / "a.db"), tmp_path)
@@ -56,7 +56,7 @@ def test_siblings_do_not_notice_the_courier_that_is_held(tmp_path: Path) -> None
     assert "courier: [{'delivered': 2}, {'delivered': 3}]\n" in told
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 @pytest.mark.slow
 def test_each_kill_leaves_what_the_story_says(tmp_path: Path) -> None:
     told = after_folder(tell("crash_recovery.py", "--db", tmp_path / "a.db"), tmp_path)
@@ -64,7 +64,7 @@ def test_each_kill_leaves_what_the_story_says(tmp_path: Path) -> None:
     assert told == Path(__file__).with_name("crash_recovery.txt").read_text(encoding="utf-8")
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 @pytest.mark.slow
 def test_an_answer_comes_after_a_restart_and_nothing_is_paid_twice(tmp_path: Path) -> None:
     told = after_folder(tell("approvals.py", "--db", tmp_path / "a.db"), tmp_path)
@@ -74,7 +74,7 @@ def test_an_answer_comes_after_a_restart_and_nothing_is_paid_twice(tmp_path: Pat
     assert told == Path(__file__).with_name("approvals.txt").read_text(encoding="utf-8")
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 @pytest.mark.slow
 def test_what_a_deploy_finds_unfinished_goes_on_or_is_held_and_nothing_is_charged_twice(tmp_path: Path) -> None:
     told = after_folder(tell("deploys.py", "--db", tmp_path / "a.db"), tmp_path)
@@ -92,7 +92,7 @@ def test_an_asyncio_program_talks_to_its_agents(tmp_path: Path) -> None:
     assert told.endswith("closed; what was accepted is on disk\n")
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_a_server_ends_in_order_at_a_signal(number: signal.Signals, code: int, tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ async def check(path: Path, lives: dict[str, list[str]]) -> None:
         assert tell(reader, "PRAGMA integrity_check") == "[('ok',)]"
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 @pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ async def test_a_reader_that_is_held_over_kills_and_restarts_harms_nothing(
         await check(path, lives)
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 @pytest.mark.slow
 @pytest.mark.process
 async def test_a_reader_that_closes_while_a_host_works_leaves_it_its_log(tmp_path: Path) -> None:

@@ -37,6 +37,9 @@ DISK_ERRORS: Final = (StoreBroken, DiskFull, CannotOpen)
 MANY: Final = {FaultKind.READ_ERROR, FaultKind.WRITE_ERROR, FaultKind.DISK_FULL, FaultKind.SHORT_WRITE}
 """What may strike at thousands of places."""
 
+SOME: Final = {FaultKind.SYNC_LOST, FaultKind.SYNC_LANDED, FaultKind.SYNC_TORN}
+"""And at hundreds."""
+
 DATA = b"an attachment" * 50
 
 
@@ -104,7 +107,7 @@ def test_a_power_cut_while_it_is_sealed_anew_loses_nothing(
 
 def stride(kind: FaultKind, many: int) -> int:
     """One fault of so many; every one of a kind that strikes seldom."""
-    return sparse(many if kind in MANY else 1, 10)
+    return sparse(many if kind in MANY else 1, 40 if kind in SOME else 10)
 
 
 @pytest.mark.parametrize("before", [None, ONE], ids=["in the clear", "sealed"])
@@ -173,7 +176,7 @@ def every_check() -> Reopening[tenure.Store]:
 
 @pytest.mark.usefixtures("all_sealed")
 def test_a_power_cut_at_any_change_of_a_sealed_store_leaves_its_groups_whole_and_readable() -> None:
-    report = PowerCut(scenario=EveryCommit(days=2), check=every_check(), budget=few(200, 8), seed=TURN).run()
+    report = PowerCut(scenario=EveryCommit(days=2), check=every_check(), budget=few(200, 16), seed=TURN).run()
 
     assert report.images
 
@@ -186,7 +189,7 @@ def test_a_fault_of_the_disk_at_any_change_of_a_sealed_store_loses_nothing(kind:
         check=every_check(),
         errors=DISK_ERRORS,
         kinds=(kind,),
-        every=sparse(101 if kind in MANY else 1, 25),
+        every=sparse(101 if kind in MANY else 1, 250 if kind in SOME else 25),
     )
 
     report = run_share(sweep, 6)

@@ -69,7 +69,7 @@ def no_fsync(patch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 @pytest.mark.parametrize(
     ("mistake", "seed", "words"),
     [

@@ -62,7 +62,7 @@ async def test_every_input_that_was_acknowledged_before_a_kill_is_there_after_it
     assert sorted(found) in (acknowledged, [*acknowledged, len(acknowledged)])
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 @pytest.mark.slow
 async def test_a_run_that_kills_its_host_is_held_at_the_fifth_crash_and_the_innocent_get_through(
     database: Path,

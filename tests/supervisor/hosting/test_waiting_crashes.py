@@ -78,7 +78,7 @@ def run_until_killed(program: str, database: Path) -> None:
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 @pytest.mark.slow
 @pytest.mark.process
 def test_a_run_that_waits_is_charged_with_no_crash_once_it_waits_again(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_run_that_waits_is_charged_with_no_crash_once_it_waits_again(tmp_path:
     ]
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 @pytest.mark.slow
 @pytest.mark.process
 def test_a_run_that_kills_its_host_behind_a_wait_is_charged(tmp_path: Path) -> None:

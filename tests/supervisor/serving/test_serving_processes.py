@@ -40,7 +40,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[tuple[str
     postgres.drop([postgres.name_of(url)])
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 @pytest.mark.slow
 @pytest.mark.process
 async def test_processes_that_are_killed_keep_the_order_and_the_rate_and_do_all_of_it(place: tuple[str, float]) -> None:

@@ -84,7 +84,7 @@ def test_what_ran_before_leaves_no_mark_on_the_scheduler() -> None:
     assert (scheduler._r.getstate(), scheduler._ALLOW_DETERMINISTIC_SCHEDULING) == before
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 @pytest.mark.slow
 def test_one_seed_is_one_trace() -> None:
     first, again, other = (torment(seed, HOURS).run(seed) for seed in (3, 3, 4))
@@ -94,7 +94,7 @@ def test_one_seed_is_one_trace() -> None:
     assert first.deaths
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 @pytest.mark.slow
 @pytest.mark.process
 def test_one_seed_is_one_trace_in_every_process() -> None:

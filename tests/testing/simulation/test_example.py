@@ -12,7 +12,7 @@ from tests.architecture.tree import ROOT
 pytestmark = pytest.mark.process
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 @pytest.mark.slow
 def test_the_example_of_a_users_own_agent_passes() -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "examples/test_my_agent.py"]

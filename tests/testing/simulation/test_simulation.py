@@ -50,7 +50,7 @@ async def square(number: int) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 def test_lives_of_a_host_have_the_next_deploy_or_the_one_before_and_the_last_one_at_the_end() -> None:
     entered: list[str] = []
 
@@ -78,7 +78,7 @@ def test_lives_of_a_host_have_the_next_deploy_or_the_one_before_and_the_last_one
     assert (entered[0], entered[-1], {*entered}) == ("1", "2", {"1", "2"})
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 @pytest.mark.slow
 def test_a_users_own_behaviour_and_workload_come_through() -> None:
     async def workload(client: Client) -> None:

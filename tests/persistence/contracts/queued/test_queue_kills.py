@@ -58,7 +58,7 @@ async def test_what_a_killed_process_held_is_claimed_at_once(tmp_path: Path) -> 
             assert held.fencing_token == 2, "its lease of a minute was not waited for"
 
 
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 @pytest.mark.slow
 async def test_processes_that_are_killed_do_every_batch_once(tmp_path: Path) -> None:
     source, path = random.Random(14), tmp_path / "a.db"
