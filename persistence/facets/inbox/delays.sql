@@ -26,7 +26,8 @@ WHERE i.due_at <= :now AND i.finished_at IS NULL AND i.due_at IS NOT NULL AND r.
 GROUP BY r.runtime_id ORDER BY r.runtime_id LIMIT :count;
 
 -- name: delays.next
-SELECT due_at FROM inputs WHERE due_at > :now AND finished_at IS NULL AND due_at IS NOT NULL ORDER BY due_at LIMIT 1;
+SELECT due_at FROM inputs
+WHERE due_at > :now AND due_at < 9e300 AND finished_at IS NULL AND due_at IS NOT NULL ORDER BY due_at LIMIT 1;
 
 -- name: delays.of_runtime
 -- How many, counted no further than asked, and when the first is due.

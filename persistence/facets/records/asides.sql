@@ -40,7 +40,7 @@ ORDER BY a.wake_at, a.runtime LIMIT :count;
 SELECT min(kind) FROM asides WHERE kind > :kind AND wake_at IS NOT NULL;
 
 -- name: asides.next
-SELECT wake_at FROM asides WHERE kind = :kind AND wake_at > :now ORDER BY wake_at LIMIT 1;
+SELECT wake_at FROM asides WHERE kind = :kind AND wake_at > :now AND wake_at < 9e300 ORDER BY wake_at LIMIT 1;
 
 -- name: asides.strays
 SELECT a.runtime FROM asides a LEFT JOIN runtimes r ON r.runtime = a.runtime WHERE r.runtime IS NULL;

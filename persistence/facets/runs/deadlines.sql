@@ -27,4 +27,4 @@ WHERE i.deadline <= :now AND i.finished_at IS NULL AND i.due_at IS NULL AND (r.o
 GROUP BY r.runtime_id ORDER BY r.runtime_id LIMIT :count;
 
 -- name: deadlines.next
-SELECT min(deadline) FROM inputs WHERE deadline > :now AND finished_at IS NULL;
+SELECT min(deadline) FROM inputs WHERE deadline > :now AND deadline < 9e300 AND finished_at IS NULL;

@@ -31,8 +31,8 @@ SELECT schedule, schedule_id, runtime_id, terms, payload, revision, next_at, fir
 FROM schedules WHERE schedule = :schedule;
 
 -- name: schedules.next
--- What has come and is not decided stands in nobody's way.
-SELECT fires_at FROM schedules WHERE fires_at > :now AND fires_at IS NOT NULL ORDER BY fires_at LIMIT 1;
+-- What has come and is not decided stands in nobody's way, nor does what is no number: a text comes after all of them.
+SELECT fires_at FROM schedules WHERE fires_at > :now AND fires_at < 9e300 AND fires_at IS NOT NULL ORDER BY fires_at LIMIT 1;
 
 -- name: schedules.key
 SELECT schedule FROM schedules WHERE schedule_id = :schedule_id;
