@@ -129,6 +129,23 @@ async def test_a_loop_that_stands_still_is_seen_from_another_thread_with_its_lin
     assert HealthReason.LOOP_BLOCKED in reasons(seen[0])
 
 
+async def test_a_look_that_waits_for_its_answer_is_no_loop_that_stands_still(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As of a server that is away: the loop runs, and no new process helps."""
+    gate = Gate()
+    seams = attrs.evolve(tenure.Seams(), reader_executor=lambda: gate)
+    async with tenure.open_supervisor(tmp_path / "s.db", behaviours={"kind": nothing}, seams=seams) as supervisor:
+        gate.shut()
+        found: set[str] = set()
+        for _ in range(50):
+            found.update(reasons(supervisor.health()))
+            await trio.sleep(0.05)
+        gate.open()
+    assert HealthReason.LOOP_BLOCKED not in found
+    assert "has not run for" not in caplog.text
+
+
 async def test_a_disk_that_does_not_answer_is_a_writer_that_is_stuck(tmp_path: Path) -> None:
     gate = Gate()
     seams = attrs.evolve(tenure.Seams(), writer_executor=lambda: gate, reader_executor=InlineExecutor)

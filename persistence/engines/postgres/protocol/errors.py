@@ -21,6 +21,7 @@ LASTING: Final = frozenset(
         "53200",  # no memory left
         "53400",  # a limit that was set on the server
         "42501",  # a right that was taken away since the store was opened
+        "42P01",  # no such table: without USAGE on the schema, or once that was renamed, none is seen
     }
 )
 """What a try that follows at once would meet again."""

@@ -106,6 +106,14 @@ async def test_tables_are_made_by_what_is_printed_for_a_role_that_may_make_none(
             assert re.search(r"tried [2-9] times", lacking.value.detail), "as long as busy_s, with a pause after each"
             execute(empty_url, f'GRANT INSERT ON "user".inputs TO {role}')
             await store.commit(message(store, "n"))
+            execute(empty_url, f'REVOKE USAGE ON SCHEMA "user" FROM {role}')  # then no table is seen at all
+            with pytest.raises(Contended, match=r'relation "[a-z]+" does not exist'):
+                await store.commit(message(store, "o"))
+            with pytest.raises(Contended, match=r'relation "[a-z]+" does not exist'):
+                await landed(store, "o")
+            execute(empty_url, f'GRANT USAGE ON SCHEMA "user" TO {role}')
+            await store.commit(message(store, "o"))
+            assert await landed(store, "n", "o") == ["n", "o"]
 
         for right in ("INSERT ON hosts", "UPDATE ON runs_run_seq"):
             may, _, name = right.split()
