@@ -193,7 +193,7 @@ class StateContract:
             Corrupt: What stands under a key of `expected` is not what its digest says.
             StaleFence, RuntimeDestroyed: Of a runtime that one of the executions is bound to. Then nothing was written.
         """
-        asked = tuple([(check_state_key(key), value) for key, value in (expected or {}).items()])
+        asked = tuple((expected or {}).items())
         if len(asked) > READ_AT_ONCE:
             raise InvalidInput(detail=f"{len(asked)} keys are more than {READ_AT_ONCE}", field="expected")
         if len(values) > WRITTEN_AT_ONCE:
@@ -201,6 +201,9 @@ class StateContract:
         for key, value in values.items():
             check_state_key(key)
             self._check_size(value or b"")
+        for key, _ in asked:
+            if key not in values:
+                check_state_key(key)
         seconds = ttl_seconds(ttl)
         if not values and not asked:
             return 0

@@ -35,7 +35,8 @@ def shown(value: object) -> str:
     """A value for a message, short; of a function its name, and of a class that could override `repr` the name of that."""
     if type(value) is FunctionType:
         return f"the function {value.__qualname__}"
-    if not any(type(value) is each for each in _SHORT):  # by identity: a class may say that it equals any other
+    # By identity: a class may say that it equals any other.
+    if type(value) is not str and not any(type(value) is each for each in _SHORT):
         return f"a {type(value).__name__}"
     if type(value) is int and abs(value) >= INT_LIMIT:
         return "a whole number of more than 64 bits"  # its digits may be more than Python writes out

@@ -113,7 +113,10 @@ class Writer(Connection):
     def insert(self, name: str, /, **parameters: SqlValue) -> int:
         """See `WriteConnection.insert`."""
         parameters["key"] = key = self._keys.of_insert(name)
-        self.write(name, **parameters)
+        if self._keeps and (many := self._forms[name].many) is not None:  # as `write`, without its arguments once more
+            self._kept.keep(many, parameters)
+        else:
+            self.write(name, **parameters)
         return key
 
     def key(self, table: str, /) -> int:

@@ -7,7 +7,7 @@ where the clock is set back. A reader that finds an expired value has it deleted
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Final, final
 
@@ -25,6 +25,9 @@ from .bindings import check_key
 
 SWEPT_WITH_A_WRITE: Final = 8
 """Expired values that each write with a time to live takes along, so that what expires does not pile up."""
+
+_ABSENT: Final = "keys of state values without a row"
+"""Under which a commit notes them, until it writes them."""
 
 _TOGETHER: Final = 4
 """So many keys, and more, are read by one statement."""
@@ -102,10 +105,20 @@ class SweepExpired(Change):
 
 def _check_write(tx: Transaction, change: WriteValues) -> None:
     _check_keys(tx, [key for key, _ in change.values], change.fence)
+    absent = _find_absent(tx, [key for key, value in change.expected if value is None])
     for key, value in change.expected:
-        found = find_value(tx, key)
+        found = None if key in absent else find_value(tx, key)
         if (None if found is None or found.expired(tx.now) else found.value) != value:
             raise ValueConflict(key=key)
+
+
+def _find_absent(tx: Transaction, keys: Sequence[str]) -> Collection[str]:
+    """Those of the keys that have no row, as nearly all where none is expected; `_write` need not look for them again."""
+    if not keys:
+        return ()
+    absent = set(keys).difference(_entries(tx, keys))
+    tx.notes.setdefault(_ABSENT, set()).update(absent)
+    return absent
 
 
 def _check_renew(tx: Transaction, change: RenewValues) -> None:
@@ -126,7 +139,10 @@ def _write(tx: Transaction, change: WriteValues) -> int:
         deadline = now + change.ttl_s
         _sweep_expired(tx, now, SWEPT_WITH_A_WRITE)
     written = 0
-    entries = _entries(tx, [key for key, value in change.values if value is not None])
+    stored = [key for key, value in change.values if value is not None]
+    absent: set[str] = tx.notes.get(_ABSENT) or set()
+    entries = _entries(tx, [key for key in stored if key not in absent])
+    absent.difference_update(stored)  # a later change of this commit finds them
     for key, value in change.values:
         if value is None:
             written += tx.run("state.delete", value_key=key)

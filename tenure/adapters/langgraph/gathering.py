@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import final
 
-from langgraph.store.base import Op, Result
+from langgraph.store.base import Result
 
-from .items import Items, Prepared
+from .items import Items, Prepared, joined
 
 
 @final
@@ -50,15 +49,12 @@ class Gathering:
 
         Cancellation: a batch that has not begun is left out; one that has is waited for.
         """
-        if self._busy or self._had_company:
-            return await self._wait(prepared)
-        self._busy = True
-        try:
-            return await self._items.batch(prepared)
-        finally:
-            self._go_on()
-
-    async def _wait(self, prepared: Prepared) -> list[Result]:
+        if not (self._busy or self._had_company):
+            self._busy = True
+            try:
+                return await self._items.batch(prepared)
+            finally:
+                self._go_on()
         waiting = _Waiting(prepared)
         self._waiting.append(waiting)
         if not self._busy:
@@ -82,11 +78,12 @@ class Gathering:
         for each in taken:
             each.begun = self._next
         try:
-            results = await self._items.batch(_joined([each.prepared for each in taken]))
+            results = await self._items.batch(joined([each.prepared for each in taken]))
+            at = 0
             for each in taken:
-                count = len(each.prepared.ops)
-                _answer(each, results[:count])
-                results = results[count:]
+                end = at + each.prepared.size
+                _answer(each, results[at:end])
+                at = end
         except Exception:  # noqa: BLE001 - each hears its own error, and what has none its answer: putting twice is the same
             for each in taken:
                 await self._alone(each)
@@ -106,14 +103,3 @@ class Gathering:
 def _answer(waiting: _Waiting, results: list[Result]) -> None:
     if not waiting.answer.done():  # else its task was cancelled, and hears nothing of it
         waiting.answer.set_result(results)
-
-
-def _joined(batches: Sequence[Prepared]) -> Prepared:
-    ops: list[Op] = []
-    vectors: dict[int, tuple[bytes, ...]] = {}
-    queries: dict[str, Sequence[float]] = {}
-    for each in batches:
-        vectors |= {len(ops) + place: made for place, made in each.vectors.items()}
-        queries |= each.queries
-        ops += each.ops
-    return Prepared(ops=ops, vectors=vectors, queries=queries)

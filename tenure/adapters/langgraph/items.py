@@ -8,18 +8,18 @@ digest; the value under the key has its real text.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, final
 
 import msgspec
-from attrs import field, frozen
 from langgraph.store.base import GetOp, Item, ListNamespacesOp, Op, PutOp, Result, SearchItem, SearchOp
 
 from tenure.adapters.fronts import Values
 from tenure.adapters.keys import part
-from tenure.errors import Corrupt, InvalidInput
+from tenure.errors import Corrupt, InvalidInput, ValueConflict
 
 from .matching import fits, matches, nearness
 
@@ -27,15 +27,23 @@ PREFIX: Final = "langgraph.store:"
 VERSION: Final = 1
 _LABEL_LIMIT: Final = 80
 _KEY_LIMIT: Final = 500
+_IS_PLAIN: Final = re.compile(r"[A-Za-z0-9_.~-]+:[A-Za-z0-9_.~-]*").fullmatch
+"""Labels and a key that stand in a key of the store as they are."""
+
 _AFTER_ALL: Final = "\x7f"
 """Stands after every character of an encoded key."""
 
 _READ_AT_ONCE: Final = 200
+_NEW_AT_ONCE: Final = 1_000
+"""So many keys a commit compares with what is expected under them."""
+
 _SECONDS: Final = 60.0
 """LangGraph counts times to live in minutes."""
 
 Address = tuple[tuple[str, ...], str]
 """Namespace and key of an item."""
+
+_NONE: Final[Mapping[Any, Any]] = {}
 
 
 @final
@@ -66,6 +74,8 @@ def stem_of(namespace: Sequence[str]) -> str:
 def key_of(address: Address) -> str:
     """The key of an item. Raises `InvalidInput` where its namespace is too deep."""
     namespace, key = address
+    if namespace and len(text := ".".join(namespace) + ".:" + key) <= _LABEL_LIMIT and _IS_PLAIN(text) is not None:
+        return PREFIX + text  # as nearly all
     found = f"{stem_of(namespace)}:{_part(key)}"
     if len(found) > _KEY_LIMIT:
         raise InvalidInput(detail=f"its labels and its key have more than {_KEY_LIMIT} characters", field="namespace")
@@ -85,19 +95,78 @@ def encode_value(value: Mapping[str, Any]) -> bytes:
 
 
 @final
-@frozen(kw_only=True, slots=True)
-class Prepared:
-    """Operations with what was made for them beforehand, for it may take a model.
+class Put(msgspec.Struct, frozen=True):
+    """A put as it is carried out.
 
     Attributes:
-        ops: In their order.
-        vectors: Of the texts of what is put, by place of the operation.
+        op: What was asked for.
+        key: What it is stored under.
+        value: The JSON of its value; None deletes.
+        vectors: Of its texts.
+    """
+
+    op: PutOp
+    key: str
+    value: bytes | None
+    vectors: tuple[bytes, ...]
+
+
+@final
+class Prepared(msgspec.Struct, frozen=True):
+    """Operations as they are carried out.
+
+    Attributes:
+        size: How many they are.
+        reads: Those that read, each with its place.
+        puts: The others, in their order.
         queries: Vectors of length 1, by query.
     """
 
-    ops: Sequence[Op]
-    vectors: Mapping[int, tuple[bytes, ...]] = field(factory=dict[int, tuple[bytes, ...]])
-    queries: Mapping[str, Sequence[float]] = field(factory=dict[str, Sequence[float]])
+    size: int
+    reads: Sequence[tuple[int, Op]]
+    puts: Sequence[Put]
+    queries: Mapping[str, Sequence[float]]
+
+
+def prepared(
+    ops: Sequence[Op],
+    vectors: Mapping[int, tuple[bytes, ...]] = _NONE,
+    queries: Mapping[str, Sequence[float]] = _NONE,
+) -> Prepared:
+    """What can be done of operations before they are carried out, perhaps together with others.
+
+    Args:
+        ops: In their order.
+        vectors: Of the texts of what is put, by place of the operation.
+        queries: Vectors of length 1, by query.
+
+    Raises:
+        InvalidInput: A namespace is too deep, or a value has no JSON form.
+    """
+    reads: list[tuple[int, Op]] = []
+    puts: list[Put] = []
+    for place, op in enumerate(ops):
+        if isinstance(op, PutOp):
+            value = None if op.value is None else encode_value(op.value)
+            puts.append(Put(op, key_of((op.namespace, op.key)), value, vectors.get(place, ())))
+        else:
+            reads.append((place, op))
+    return Prepared(len(ops), reads, puts, queries)
+
+
+def joined(batches: Sequence[Prepared]) -> Prepared:
+    """Operations of several as those of one, in the order of the batches."""
+    size = 0
+    reads: list[tuple[int, Op]] = []
+    puts: list[Put] = []
+    queries: dict[str, Sequence[float]] = {}
+    for each in batches:
+        if each.reads:
+            reads += [(size + place, op) for place, op in each.reads]
+            queries |= each.queries
+        puts += each.puts
+        size += each.size
+    return Prepared(size, reads, puts, queries)
 
 
 @final
@@ -107,25 +176,31 @@ class Items:
     def __init__(self, values: Values) -> None:
         """Bind to the values of an open store."""
         self._values = values
+        self._seem_new = True  # what is put is found to be new by its commit; else it is read before
 
     async def batch(self, prepared: Prepared) -> list[Result]:
         """Carry out operations: first what reads, in its order, and then all that is put, the last of each key."""
-        results: list[Result] = [None] * len(prepared.ops)
-        await self._gets(prepared.ops, results)
-        for place, op in enumerate(prepared.ops):
-            if isinstance(op, SearchOp):
-                results[place] = await self._search(op, prepared.queries.get(op.query or ""))
-            elif isinstance(op, ListNamespacesOp):
-                results[place] = await self._list(op)
-        await self._puts(prepared)
+        results: list[Result] = [None] * prepared.size
+        if prepared.reads:
+            await self._gets(prepared.reads, results)
+            for place, op in prepared.reads:
+                if isinstance(op, SearchOp):
+                    results[place] = await self._search(op, prepared.queries.get(op.query or ""))
+                elif isinstance(op, ListNamespacesOp):
+                    results[place] = await self._list(op)
+        by_time: dict[float | None, list[Put]] = {}
+        for put in {put.key: put for put in prepared.puts}.values():
+            by_time.setdefault(None if put.value is None else put.op.ttl, []).append(put)
+        for minutes, puts in by_time.items():
+            await self._put(puts, minutes)
         return results
 
     async def sweep(self) -> int:
         """Delete what has expired in the whole store; how many values went."""
         return await self._values.sweep()
 
-    async def _gets(self, ops: Sequence[Op], results: list[Result]) -> None:
-        gets = {place: op for place, op in enumerate(ops) if isinstance(op, GetOp)}
+    async def _gets(self, reads: Sequence[tuple[int, Op]], results: list[Result]) -> None:
+        gets = {place: op for place, op in reads if isinstance(op, GetOp)}
         keys = {place: key_of((op.namespace, op.key)) for place, op in gets.items()}
         found = await self._read(set(keys.values()))
         read: list[ItemRecord] = []
@@ -185,32 +260,46 @@ class Items:
             after = key.rpartition(":")[0] + ":" + _AFTER_ALL
         return sorted(found)[op.offset : op.offset + op.limit]
 
-    async def _puts(self, prepared: Prepared) -> None:
-        puts = {
-            key_of((op.namespace, op.key)): (place, op)
-            for place, op in enumerate(prepared.ops)
-            if isinstance(op, PutOp)
-        }
-        known = await self._read([key for key, (_, op) in puts.items() if op.value is not None])
-        now = datetime.now(UTC).timestamp()
-        by_time: dict[float | None, dict[str, bytes | None]] = {}
-        for key, (place, op) in puts.items():
-            data = None
-            if op.value is not None:
-                record = ItemRecord(
-                    version=VERSION,
-                    namespace=op.namespace,
-                    key=op.key,
-                    value=encode_value(op.value),
-                    created_at=known[key].created_at if key in known else now,
-                    updated_at=now,
-                    ttl_minutes=None if op.ttl is None else float(op.ttl),
-                    vectors=prepared.vectors.get(place, ()),
-                )
-                data = _ENCODER.encode(record)
-            by_time.setdefault(None if data is None else op.ttl, {})[key] = data
-        for minutes, values in by_time.items():
-            await self._values.write(values, None if minutes is None else minutes * _SECONDS)
+    async def _put(self, puts: Sequence[Put], minutes: float | None) -> None:
+        """Put what has one time to live, in one commit. An item that is there keeps the time when it was made.
+
+        Whether it is there is asked by the commit itself, where the last puts made new items: then nothing is read before.
+        """
+        keys = [put.key for put in puts if put.value is not None]
+        ttl = None if minutes is None else minutes * _SECONDS
+        if self._seem_new and len(keys) <= _NEW_AT_ONCE:
+            try:
+                await self._values.write(_encoded(puts, {}), ttl, expected=dict.fromkeys(keys))
+            except ValueConflict:
+                self._seem_new = False
+            else:
+                return
+        known = await self._read(keys)
+        self._seem_new = not known
+        await self._values.write(_encoded(puts, known), ttl)
+
+
+def _encoded(puts: Sequence[Put], known: Mapping[str, ItemRecord]) -> dict[str, bytes | None]:
+    """What is stored of puts, by key: None where an item is deleted."""
+    now = datetime.now(UTC).timestamp()
+    found: dict[str, bytes | None] = {}
+    for put in puts:
+        key, op = put.key, put.op
+        if put.value is None:
+            found[key] = None
+            continue
+        record = ItemRecord(
+            VERSION,
+            op.namespace,
+            op.key,
+            put.value,
+            known[key].created_at if key in known else now,
+            now,
+            None if op.ttl is None else float(op.ttl),
+            put.vectors,
+        )
+        found[key] = _ENCODER.encode(record)
+    return found
 
 
 def decode(data: bytes, key: str) -> ItemRecord:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, final
+from typing import Any, Final, Literal, final
 
 from langgraph.store.base import (
+    NOT_PROVIDED,
     BaseStore,
     Embeddings,
     IndexConfig,
     ListNamespacesOp,
+    NotProvided,
     Op,
     PutOp,
     Result,
@@ -23,21 +25,23 @@ from langgraph.store.base import (
     validate_op_namespace,
 )
 
-from tenure.adapters.checking import checked, is_fit
+from tenure.adapters.checking import check_value, is_fit
 from tenure.adapters.fronts import AnyStore, Caller
 from tenure.errors import InvalidInput
 
 from .gathering import Gathering
-from .items import Items, Prepared
+from .items import Items, prepared
 from .matching import check_conditions, check_filter, packed, unit
 
 _WHOLE: Final = "$"
+_RESERVED: Final = "langgraph"
+"""The label that no namespace of a put begins with."""
+
 _STRINGS: Final = frozenset({str})
 _IS_LABEL: Final = re.compile(r"[^.\x00]+").fullmatch
 
 
 @final
-@checked
 class TenureStore(BaseStore):
     """Keeps items by namespace and key in a store: `builder.compile(store=TenureStore(store))`.
 
@@ -77,28 +81,44 @@ class TenureStore(BaseStore):
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
         """Carry out operations, from a thread. Raises `InvalidNamespaceError`, `ValueError` for a filter, `InvalidInput`."""
-        checked, embeddings = self._checked(ops), self.embeddings
-        if embeddings is None:
-            return self._caller.waited(self._items.batch(Prepared(ops=checked)))
-        texts, queries = self._texts(checked), _queries(checked)
-        if not (texts or queries):
-            return self._caller.waited(self._items.batch(Prepared(ops=checked)))
+        checked, embeddings = _checked(ops), self.embeddings
+        texts, queries = ({}, []) if embeddings is None else (self._texts(checked), _queries(checked))
+        if embeddings is None or not (texts or queries):
+            return self._caller.waited(self._items.batch(prepared(checked)))
         made = embeddings.embed_documents(_flat(texts)) if texts else []
         asked = {query: unit(embeddings.embed_query(query)) for query in queries}
-        prepared = Prepared(ops=checked, vectors=_by_place(texts, made), queries=asked)
-        return self._caller.waited(self._items.batch(prepared))
+        return self._caller.waited(self._items.batch(prepared(checked, _by_place(texts, made), asked)))
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
         """Carry out operations, from a loop, together with those of other tasks that wait. Raises as `batch`."""
-        checked, embeddings = self._checked(ops), self.embeddings
-        if embeddings is None:
-            return await self._batch(Prepared(ops=checked))
-        texts, queries = self._texts(checked), _queries(checked)
-        if not (texts or queries):
-            return await self._batch(Prepared(ops=checked))
-        made = await embeddings.aembed_documents(_flat(texts)) if texts else []
-        asked = {query: unit(await embeddings.aembed_query(query)) for query in queries}
-        return await self._batch(Prepared(ops=checked, vectors=_by_place(texts, made), queries=asked))
+        checked, embeddings = _checked(ops), self.embeddings
+        texts, queries = ({}, []) if embeddings is None else (self._texts(checked), _queries(checked))
+        if embeddings is None or not (texts or queries):
+            found = prepared(checked)
+        else:
+            made = await embeddings.aembed_documents(_flat(texts)) if texts else []
+            asked = {query: unit(await embeddings.aembed_query(query)) for query in queries}
+            found = prepared(checked, _by_place(texts, made), asked)
+        if self._caller.is_on_its_loop:
+            return await self._gathering.batch(found)
+        return await self._caller.awaited(self._items.batch(found))
+
+    async def aput(
+        self,
+        namespace: tuple[str, ...],
+        key: str,
+        value: Mapping[str, Any],
+        index: Literal[False] | list[str] | None = None,
+        *,
+        ttl: float | NotProvided | None = NOT_PROVIDED,
+    ) -> None:
+        """Put one item; see `abatch`. Raises as `batch`."""
+        op = PutOp(namespace, key, value, index)
+        is_as_most = ttl is NOT_PROVIDED and self.ttl_config is None and self.embeddings is None and _is_plain(op)
+        if is_as_most and namespace and namespace[0] != _RESERVED and self._caller.is_on_its_loop:
+            await self._gathering.batch(prepared((op,)))
+        else:
+            await super().aput(namespace, key, value, index, ttl=ttl)
 
     def sweep_ttl(self) -> int:
         """Delete what has expired in the whole store, from a thread; how many values went."""
@@ -107,25 +127,6 @@ class TenureStore(BaseStore):
     async def asweep_ttl(self) -> int:
         """Delete what has expired in the whole store, from a loop; how many values went."""
         return await self._caller.awaited(self._items.sweep())
-
-    async def _batch(self, prepared: Prepared) -> list[Result]:
-        if self._caller.is_on_its_loop:
-            return await self._gathering.batch(prepared)
-        return await self._caller.awaited(self._items.batch(prepared))
-
-    def _checked(self, ops: Iterable[Op]) -> list[Op]:
-        found = list(ops)
-        for op in found:
-            if type(op) is PutOp and _is_plain(op):
-                continue
-            _check_types(op)
-            if isinstance(op, SearchOp | ListNamespacesOp) and (op.limit < 0 or op.offset < 0):
-                raise InvalidInput(detail="a limit and an offset are 0 or more", field="limit")
-            if isinstance(op, SearchOp):
-                check_filter(op.filter)
-            elif isinstance(op, PutOp) and op.ttl is not None and not 0 < op.ttl < math.inf:
-                raise InvalidInput(detail=f"{op.ttl} is not a number of minutes above 0", field="ttl")
-        return found
 
     def _texts(self, ops: Sequence[Op]) -> dict[int, list[str]]:
         """The texts of what is put that become vectors, by place."""
@@ -138,6 +139,23 @@ class TenureStore(BaseStore):
                 if texts:
                     found.setdefault(place, []).extend(texts)
         return found
+
+
+def _checked(ops: Iterable[Op]) -> list[Op]:
+    if not isinstance(ops, list):
+        check_value(ops, Iterable[Op], "ops")
+    found = list(ops)
+    for op in found:
+        if type(op) is PutOp and _is_plain(op):
+            continue
+        _check_types(op)
+        if isinstance(op, SearchOp | ListNamespacesOp) and (op.limit < 0 or op.offset < 0):
+            raise InvalidInput(detail="a limit and an offset are 0 or more", field="limit")
+        if isinstance(op, SearchOp):
+            check_filter(op.filter)
+        elif isinstance(op, PutOp) and op.ttl is not None and not 0 < op.ttl < math.inf:
+            raise InvalidInput(detail=f"{op.ttl} is not a number of minutes above 0", field="ttl")
+    return found
 
 
 def _check_types(op: Op) -> None:

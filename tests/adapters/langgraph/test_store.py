@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
-from langgraph.store.base import ListNamespacesOp, MatchCondition, PutOp, SearchOp
+from langgraph.store.base import InvalidNamespaceError, ListNamespacesOp, MatchCondition, PutOp, SearchOp
 
 import tenure.asyncio
 import tenure.sync
@@ -52,6 +52,47 @@ def test_what_an_item_was_made_at_stays_when_it_is_changed(opened: tenure.sync.S
     assert second is not None
     assert (second.created_at, second.value) == (first.created_at, {"n": 2})
     assert second.updated_at >= first.updated_at
+
+
+def test_items_that_another_has_made_keep_their_time_in_a_batch_with_new_ones(opened: tenure.sync.Store) -> None:
+    store, other = TenureStore(opened, ttl={}), TenureStore(opened)
+    other.put(("a",), "old", {"n": 0})
+    other.put(("a",), "gone", {"n": 0})
+    made = {item.key: item.created_at for item in other.search(("a",))}
+    before = opened.statistics().commits
+
+    store.batch(
+        [
+            PutOp(("a",), "brief", {"n": 1}, ttl=5),
+            PutOp(("a",), "old", {"n": 1}),
+            PutOp(("a",), "gone", None),
+            *[PutOp(("a",), f"new {number}", {"n": 1}) for number in range(3)],
+        ]
+    )
+
+    assert opened.statistics().commits == before + 2  # one for each time to live: what is refused is not written
+    found = {item.key: item for item in store.search(("a",))}
+    assert sorted(found) == ["brief", "new 0", "new 1", "new 2", "old"]
+    assert {item.value["n"] for item in found.values()} == {1}
+    assert [found[key].created_at == made["old"] for key in ("old", "brief", "new 0")] == [True, False, False]
+
+    before = opened.statistics().commits
+    store.put(("a",), "old", {"n": 2})  # and what is read first, and what is new after that
+    store.put(("a",), "newer", {"n": 2})
+    store.put(("a",), "newest", {"n": 2})
+    store.put(("a",), "old", {"n": 3})
+    assert opened.statistics().commits == before + 4
+    last = store.get(("a",), "old")
+    assert last is not None
+    assert (last.created_at, last.value) == (made["old"], {"n": 3})
+
+
+def test_a_thousand_items_and_more_are_put_at_once(opened: tenure.sync.Store) -> None:
+    store = TenureStore(opened)
+    for turn in range(2):
+        store.batch([PutOp(("a",), str(number), {"n": turn}) for number in range(1_001)])
+
+    assert {item.value["n"] for item in store.search(("a",), limit=2_000)} == {1}
 
 
 LABELS = ["a", "a b", "é" * 30, "x" * 200, "x" * 199 + "y", ":", "%", "a:", "*", "\n"]
@@ -242,6 +283,28 @@ def test_tasks_that_go_round_together_share_one_commit_a_round(tmp_path: Path) -
             await asyncio.gather(*[go_round(name) for name in range(20)])
             assert (await opened.statistics()).commits <= before + 12
             assert len(await store.asearch(("a",), limit=300)) == 200
+
+    asyncio.run(main())
+
+
+def test_a_put_of_a_task_is_checked_as_the_interface_says(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with tenure.asyncio.open_store(tmp_path / "agents.db") as opened:
+            store = TenureStore(opened)
+            for namespace in ((), ("langgraph", "a"), ("a.b",), ("a", ""), ("a\x00",), ("a", 1)):
+                with pytest.raises(InvalidNamespaceError):
+                    await store.aput(cast("Any", namespace), "k", {})
+            with pytest.raises(InvalidInput):
+                await store.aput(("a",), "k", {"n": object()})
+            await store.aput(("a", "langgraph"), "k", {"n": 1}, index=False)
+            await store.aput(("a", "b"), "k", {"n": 1}, ttl=5)
+            assert [item.namespace for item in await store.asearch(())] == [("a", "b"), ("a", "langgraph")]
+
+            brief = TenureStore(opened, ttl={"default_ttl": 0.001})
+            await brief.aput(("c",), "k", {})
+            await brief.aput(("c",), "for ever", {}, ttl=None)
+            await asyncio.sleep(0.1)
+            assert [item.key for item in await brief.asearch(("c",))] == ["for ever"]
 
     asyncio.run(main())
 

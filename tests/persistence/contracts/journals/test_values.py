@@ -11,6 +11,8 @@ import trio
 import tenure
 from tenure import Limits, Seams, Store
 from tenure.errors import Corrupt, InvalidInput, PayloadTooLarge, StaleFence, ValueConflict
+from tenure.persistence.commits.commit import Commit
+from tenure.persistence.facets.state.values import WriteValues
 from tests.kit.seen import open_seen_store
 from tests.persistence.contracts.damage import execute
 from tests.persistence.contracts.journals.test_state import Clock
@@ -112,6 +114,36 @@ async def test_a_write_may_expect_what_stands_there(tmp_path: Path) -> None:
         with pytest.raises(Corrupt):
             await store.state.write({"a": b"3"}, expected={"b": b"1"})
         assert await store.state.get("a") == b"2"
+
+
+async def test_many_keys_may_be_expected_to_have_no_value(tmp_path: Path) -> None:
+    clock = Clock()
+    new = [f"new {number}" for number in range(40)]
+    async with open_seen_store(tmp_path / "agents.db", seams=Seams(wall_clock=clock)) as store:
+        await store.state.set("brief", b"1", ttl=10)
+        await store.state.set("there", b"1")
+        with pytest.raises(ValueConflict, match="brief"):
+            await store.state.write(dict.fromkeys(new, b"2"), expected=dict.fromkeys([*new, "brief"]))
+        clock.now = 1_010.0  # what has expired is not there, though its row is
+        written = dict.fromkeys([*new, "brief", "none"], b"2") | {"none": None}
+        assert await store.state.write(written, expected=dict.fromkeys(written)) == 41
+        assert await store.state.get_all(written) == dict.fromkeys([*new, "brief"], b"2")
+        with pytest.raises(ValueConflict, match="there"):
+            await store.state.write({"more": b"3"}, expected=dict.fromkeys(["a", "b", "c", "there", "d"]))
+        assert await store.state.get("more") is None
+
+
+async def test_a_commit_that_writes_a_key_twice_finds_it_the_second_time(store: Store) -> None:
+    keys = [str(number) for number in range(5)]
+    twice = [
+        WriteValues(values=tuple([(key, value) for key in keys]), expected=tuple([(key, None) for key in keys]))
+        for value in (b"1", b"2")
+    ]
+
+    result = await store.commit(Commit(changes=tuple(twice)))  # what is expected is asked before anything is written
+
+    assert result.values == (5, 5)
+    assert await store.state.get_all(keys) == dict.fromkeys(keys, b"2")
 
 
 async def test_of_writers_that_expect_the_same_one_lands(store: Store) -> None:
