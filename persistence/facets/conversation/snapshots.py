@@ -177,10 +177,15 @@ def _is_beginning(tx: Transaction, session: SessionRecord, snapshot: SessionSnap
 
 
 def _path_back(tx: Transaction, session: SessionRecord, count: int) -> list[tuple[int, int, bytes]]:
-    """The active path from its head down to the node after `count` messages: node, position, digest."""
+    """The active path from its head down to the node after `count` messages: node, position, digest. Raises `Corrupt`."""
     rows = tx.all("snapshots.path_back", head=session.head, count=count)
     for row in rows:
         check_row(row, (int, int, bytes), "node", row[0])
+    places = range(session.message_count, max(count, 1) - 1, -1)
+    if len(rows) != len(places) or any(row[1] != place for row, place in zip(rows, places, strict=True)):
+        raise Corrupt(
+            record="session", key=session.session_id, detail="its path does not lead from its head to its root"
+        )
     return [(node, position, digest) for node, position, digest in rows]
 
 
