@@ -231,6 +231,7 @@ def main() -> None:
     """Measure what is installed and print one line."""
     parser = options(__doc__ or "")
     parser.add_argument("--puts", type=int, default=1_000, help="of all threads or tasks of one row together")
+    parser.add_argument("--rows", nargs="*", choices=ROWS, default=list(ROWS), help="these alone")
     given = parser.parse_args()
     repeats, count = (1, 20) if given.small else (given.repeats, given.puts)
     rows: dict[str, Any] = {}
@@ -238,7 +239,7 @@ def main() -> None:
     for module in missing:
         print(f"{module} is not installed and was skipped", file=sys.stderr)
     with scratch(given.folder) as name:
-        for row in [each for each in ROWS if NEEDED[re.split(r"[ ,]", each)[0]] not in missing]:
+        for row in [each for each in given.rows if NEEDED[re.split(r"[ ,]", each)[0]] not in missing]:
             rows[row] = {str(at_once): measure(Path(name), row, at_once, count, repeats) for at_once in AT_ONCE}
     print_line("adapters", durability="disk", rows=rows, not_installed=missing)
 
