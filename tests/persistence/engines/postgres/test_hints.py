@@ -412,6 +412,35 @@ async def test_a_server_that_restarts_carries_hints_again(own_server: OwnServer)
             await (await one.accept("a", "hello")).wait_outcome()
 
 
+def fill(connection: psycopg.Connection) -> None:
+    """Give notifications until there is no room for one."""
+    for _ in range(1_000):
+        try:
+            connection.execute("SELECT pg_notify('something', repeat('x', 7000))")
+        except psycopg.errors.ProgramLimitExceeded:
+            return
+    pytest.fail("it is not full")
+
+
+@pytest.mark.slow
+async def test_a_queue_of_hints_that_was_full_carries_them_again_once_all_have_read_it(own_server: OwnServer) -> None:
+    """One who listens and stays in a transaction keeps it full: no NOTIFY lands then, and none moved its end on afterwards."""
+    own_server.stop()
+    own_server.start(max_notify_queue_pages="64")
+    async with host(own_server.url, tenure.Limits()) as one, host(own_server.url, tenure.Limits()) as two:
+        await two.spawn("a", "chat")
+        with psycopg.connect(own_server.url) as lazy, psycopg.connect(own_server.url, autocommit=True) as other:
+            lazy.execute("LISTEN something")
+            lazy.commit()
+            lazy.execute("SELECT 1")
+            fill(other)
+            with trio.fail_after(SOON_S):
+                ticket = await one.accept("a", "while it is full")
+                assert (await ticket.wait_outcome()).phase is tenure.InputPhase.CONSUMED
+            await until(lambda: not hinting_of(one).is_heard)
+        await until(lambda: hinting_of(one).is_heard and hinting_of(two).is_heard)
+
+
 @pytest.mark.parametrize("value", [1, "yes", None])
 def test_options_of_a_server_are_checked(value: Any) -> None:
     with pytest.raises(InvalidInput):

@@ -186,16 +186,24 @@ async def test_a_verdict_for_which_no_standby_was_waited_any_more_is_none(pair: 
             await trio.to_thread.run_sync(set_server, pair.primary, "synchronous_standby_names", "")
 
 
-async def test_names_that_are_emptied_and_set_again_under_one_commit_acknowledge_nothing(pair: Pair) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("whose", ["group", "verdict"])
+async def test_names_that_are_emptied_and_set_again_under_one_commit_acknowledge_nothing(
+    pair: Pair, whose: str
+) -> None:
     """A COMMIT that waits is let go when they are emptied. Its session is stopped here, so that it sees them set again only."""
     async with a_commit_waits(pair) as (admin, first):
-        os.kill(first, signal.SIGSTOP)
+        stopped = first
+        if whose == "verdict":
+            admin.execute(f"SELECT pg_terminate_backend({first})".encode())
+            stopped = await waiting(admin, but=first)
+        os.kill(stopped, signal.SIGSTOP)
         try:
             for names in ("", "*"):
                 await trio.to_thread.run_sync(set_server, pair.primary, "synchronous_standby_names", names)
         finally:
-            os.kill(first, signal.SIGCONT)
-        await waiting(admin, but=first)  # which asks for the verdict
+            os.kill(stopped, signal.SIGCONT)
+        await waiting(admin, but=stopped)  # which asks for the verdict, or asks for it again
         await trio.sleep(0.2)
 
 
