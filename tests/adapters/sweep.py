@@ -11,10 +11,23 @@ from typing import Any
 
 from tenure.errors import Error
 
+
+
+def _deep(levels: int) -> Any:
+    value: dict[str, Any] = {}
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
+_ENDLESS: dict[str, Any] = {}
+_ENDLESS["a"] = _ENDLESS
+
 WRONG: tuple[Any, ...] = (
     *(b"x", bytearray(b"x"), "\ud800", "", "x" * 3000, 3, -1, 2**70, 1.5, math.nan, math.inf, True, None),
     *(object(), int, (), [], [None], [b"x"], (1, 2, 3), [("a",)], {}, {3: 4}, {"\ud800": 1}),
     *({"a": object()}, {"a": b"x"}, {"configurable": 3}, {"configurable": {"thread_id": "t", "checkpoint_id": b"x"}}),
+    *(_deep(900), _deep(5_000), _ENDLESS),
 )
 
 Verb = tuple[Callable[..., Any], Mapping[str, Any]]
@@ -61,13 +74,20 @@ async def sweep(
                 except (Error, *typed):
                     refused += 1
                 except Exception as error:  # noqa: BLE001 - which ones is what is looked for
-                    faults.append(f"{name}({place}={wrong!r:.60}): {error!r:.200}")
+                    faults.append(f"{name}({place}={_shown(wrong)}): {error!r:.200}")
                 try:
                     assert await intact() == before
                 except Exception as error:  # noqa: BLE001 - as above
-                    faults.append(f"{name}({place}={wrong!r:.60}) has spoilt what was there: {error!r:.200}")
+                    faults.append(f"{name}({place}={_shown(wrong)}) has spoilt what was there: {error!r:.200}")
                     return _failed(faults)
     return _failed(faults) if faults else refused
+
+
+def _shown(wrong: Any) -> str:
+    try:
+        return repr(wrong)[:60]
+    except RecursionError:
+        return "what is nested too deep to be shown"
 
 
 def _failed(faults: list[str]) -> int:

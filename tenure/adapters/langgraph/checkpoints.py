@@ -53,7 +53,10 @@ def target_of(config: RunnableConfig) -> Target:
 def _target_in(configurable: dict[str, Any]) -> Target:
     if configurable.get("thread_id") is None:
         raise InvalidInput(detail="a config for a checkpointer names its thread", field="thread_id")
-    return str(configurable["thread_id"]), str(configurable.get("checkpoint_ns") or "")
+    try:
+        return str(configurable["thread_id"]), str(configurable.get("checkpoint_ns") or "")
+    except Exception as exc:  # of a value of any class
+        raise InvalidInput(detail="thread and namespace are texts", field="thread_id") from exc
 
 
 def configurable_of(config: RunnableConfig) -> dict[str, Any]:

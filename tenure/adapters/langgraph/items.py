@@ -12,7 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, final
+from typing import Any, Final, cast, final
 
 import msgspec
 from langgraph.store.base import GetOp, Item, ListNamespacesOp, Op, PutOp, Result, SearchItem, SearchOp
@@ -25,6 +25,9 @@ from .matching import fits, matches, nearness
 
 PREFIX: Final = "langgraph.store:"
 VERSION: Final = 1
+NESTING: Final = 200
+"""How deep a value may be nested: it is read on any stack that a program has left."""
+
 _LABEL_LIMIT: Final = 80
 _KEY_LIMIT: Final = 500
 _IS_PLAIN: Final = re.compile(r"[A-Za-z0-9_.~-]+:[A-Za-z0-9_.~-]*").fullmatch
@@ -87,11 +90,27 @@ def _part(text: str) -> str:
 
 
 def encode_value(value: Mapping[str, Any]) -> bytes:
-    """The JSON of an item's value. Raises `InvalidInput` for what has none."""
+    """The JSON of an item's value. Raises `InvalidInput` for what has none, and for what is nested deeper than `NESTING`."""
     try:
-        return _TO_JSON.encode(value)
-    except (TypeError, ValueError, msgspec.MsgspecError) as exc:
-        raise InvalidInput(detail=f"it has no JSON form: {exc}", field="value") from exc
+        data = _TO_JSON.encode(value)
+    except Exception as exc:  # a caller's class may raise anything here; what is nested without end is a RecursionError
+        raise InvalidInput(detail=f"it has no JSON form: {exc!s:.200}", field="value") from exc
+    if data.count(b"{") + data.count(b"[") > NESTING and _is_deep(value):
+        raise InvalidInput(detail=f"it is nested deeper than {NESTING}", field="value")
+    return data
+
+
+def _is_deep(value: object) -> bool:
+    level: list[Any] = [value]
+    for _ in range(NESTING + 1):
+        level = [part for each in level for part in _parts(each)]
+    return bool(level)
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, Mapping):
+        return cast("Mapping[Any, Any]", value).values()
+    return value if isinstance(value, list | tuple) else ()
 
 
 @final
