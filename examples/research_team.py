@@ -99,7 +99,7 @@ async def main(folder: str, db: str) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
-    parser.add_argument("folder")
-    parser.add_argument("--db", default=":memory:")
+    parser.add_argument("folder", help="whose Python files are read")
+    parser.add_argument("--db", default=":memory:", help="the store (default: in memory)")
     arguments = parser.parse_args()
     trio.run(main, arguments.folder, arguments.db)

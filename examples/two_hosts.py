@@ -1,6 +1,7 @@
 """Two hosts on one server: one is killed, one is drained, and every question is answered once.
 
-    python -m proof.fleet.server                             # a server that pip has brought; prints its URL
+    pip install '.[test]'                                    # with a PostgreSQL server
+    python -m proof.fleet.server                             # begins that server, and prints its URL
     python examples/two_hosts.py postgresql://postgres@127.0.0.1:45678/postgres
 
 Each host is its own process on the same URL, as it would be on its own machine; this program is a client, which has no

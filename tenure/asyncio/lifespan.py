@@ -14,7 +14,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import final
 
-from tenure.errors import Error
 from tenure.persistence.model.lifecycles.retention import Retention
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.limits import Limits
@@ -50,6 +49,17 @@ def lifespan(  # noqa: PLR0913 - as `open_supervisor`
     application serves, sends SIGTERM to this process: the server finishes what it has and ends, uvicorn by that signal and so
     not with exit code 0. What `open_supervisor` raises at the start leaves as it is, and the server does not start.
 
+    What is to run beside the application, `serve_queue` say, belongs into a lifespan of the program, with this one outermost:
+
+        @asynccontextmanager
+        async def lifespan(app):
+            async with hosted(app) as state, asyncio.TaskGroup() as beside:
+                serving = beside.create_task(state["supervisor"].serve_queue("mail/", deliver))
+                yield state
+                serving.cancel()
+
+    What such a task raises closes the supervisor, and ends the server as well.
+
     Args:
         target: See `open_supervisor`.
         behaviours: See `open_supervisor`; empty for a web process beside workers, which accepts with ``kind=``.
@@ -83,7 +93,7 @@ def lifespan(  # noqa: PLR0913 - as `open_supervisor`
             async with open_host(opened, server.end) as supervisor:
                 server.serves = True
                 yield {"supervisor": supervisor}
-        except Error:
+        except Exception:  # also of what a program has put around or beside it: nothing serves requests any more
             server.end()
             raise
 

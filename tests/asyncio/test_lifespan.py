@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from contextlib import suppress
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,32 @@ def test_a_server_is_asked_to_end_before_the_runs_have_cleaned_up(monkeypatch: p
                     await asyncio.Event().wait()
 
     monkeypatch.setattr(os, "kill", kill)
+    asyncio.run(main())
+
+    assert asked == [signal.SIGTERM]
+
+
+def test_what_raises_beside_the_supervisor_ends_the_server_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    async def fail() -> None:
+        raise ZeroDivisionError
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncGenerator[None]:
+        hosted = tenure.asyncio.lifespan(":memory:", behaviours={})
+        async with hosted(None), asyncio.TaskGroup() as beside:
+            beside.create_task(fail())
+            yield
+
+    async def main() -> None:
+        async with asyncio.timeout(ENDS_S):
+            with pytest.raises(ExceptionGroup) as raised:  # noqa: PT012 - what raises is the end of the body
+                async with lifespan():
+                    await asyncio.Event().wait()
+        assert raised.group_contains(ZeroDivisionError)
+
+    monkeypatch.setattr(os, "kill", lambda _, number: asked.append(number))
     asyncio.run(main())
 
     assert asked == [signal.SIGTERM]
