@@ -12,7 +12,6 @@ from typing import Any
 from tenure.errors import Error
 
 
-
 def _deep(levels: int) -> Any:
     value: dict[str, Any] = {}
     for _ in range(levels):

@@ -137,12 +137,15 @@ def test_what_raises_beside_the_supervisor_ends_the_server_too(monkeypatch: pyte
 
     async def main() -> None:
         async with asyncio.timeout(ENDS_S):
-            with pytest.raises(ExceptionGroup) as raised:  # noqa: PT012 - what raises is the end of the body
+            with pytest.raises(ExceptionGroup) as raised:
                 async with lifespan():
                     await asyncio.Event().wait()
         assert raised.group_contains(ZeroDivisionError)
 
-    monkeypatch.setattr(os, "kill", lambda _, number: asked.append(number))
+    def kill(_: int, number: int) -> None:
+        asked.append(number)
+
+    monkeypatch.setattr(os, "kill", kill)
     asyncio.run(main())
 
     assert asked == [signal.SIGTERM]
