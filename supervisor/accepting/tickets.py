@@ -42,6 +42,7 @@ class Outcome:
         error: The last error of a run over it, for people, or None.
         receipt: The receipt of the boundary that consumed it, or None.
         result: What its behaviour returned, or answered with `Run.answer`, as a JSON value; None where that was nothing.
+            All who wait for this input here may be given the same object: copy it before you change it.
     """
 
     phase: InputPhase

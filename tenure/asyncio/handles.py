@@ -297,7 +297,7 @@ class Supervisor(Monitoring):
         labels: Mapping[str, str] | None = None,
         **terms: Unpack[AcceptTerms],
     ) -> Ticket:
-        """See `tenure.Supervisor.accept`."""
+        """See `tenure.Supervisor.accept`. Leave the payload alone until this returns, as with `Runtime.accept`."""
 
         async def accept() -> TrioTicket:
             return await self._supervisor.accept(runtime_id, payload, kind=kind, labels=labels, **terms)

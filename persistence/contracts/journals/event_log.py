@@ -126,6 +126,8 @@ class EventLog(Generic[S]):
             Exception: Whatever `fold` raises. No event was added; a state that `fold` changed in place is changed.
             Error: Of `flush`. The events are added and not written: `flush` tries again, and so does the next append.
             Closed: The log was left.
+
+        Cancellation: the events are added all the same, and are written with what comes next, at the latest as the log is left.
         """
         if self._left:
             raise Closed(what="log")

@@ -12,7 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, cast, final
+from typing import Any, Final, final
 
 import msgspec
 from langgraph.store.base import GetOp, Item, ListNamespacesOp, Op, PutOp, Result, SearchItem, SearchOp
@@ -66,6 +66,8 @@ class ItemRecord(msgspec.Struct, array_like=True, frozen=True):
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(ItemRecord)
 _TO_JSON: Final = msgspec.json.Encoder()
+_TEXTS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_STEPS: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _FROM_JSON: Final = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -95,22 +97,18 @@ def encode_value(value: Mapping[str, Any]) -> bytes:
         data = _TO_JSON.encode(value)
     except Exception as exc:  # a caller's class may raise anything here; what is nested without end is a RecursionError
         raise InvalidInput(detail=f"it has no JSON form: {exc!s:.200}", field="value") from exc
-    if data.count(b"{") + data.count(b"[") > NESTING and _is_deep(value):
+    if data.count(b"{") + data.count(b"[") > NESTING and _depth(data) > NESTING:
         raise InvalidInput(detail=f"it is nested deeper than {NESTING}", field="value")
     return data
 
 
-def _is_deep(value: object) -> bool:
-    level: list[Any] = [value]
-    for _ in range(NESTING + 1):
-        level = [part for each in level for part in _parts(each)]
-    return bool(level)
-
-
-def _parts(value: Any) -> Iterable[Any]:
-    if isinstance(value, Mapping):
-        return cast("Mapping[Any, Any]", value).values()
-    return value if isinstance(value, list | tuple) else ()
+def _depth(data: bytes) -> int:
+    """How deep JSON is nested."""
+    deepest = depth = 0
+    for mark in _TEXTS.sub(b"", data):
+        depth += _STEPS.get(mark, 0)
+        deepest = max(deepest, depth)
+    return deepest
 
 
 @final
