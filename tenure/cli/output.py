@@ -87,6 +87,12 @@ class Output:
             line = f"tenure: {type(error).__name__}: {visible(' '.join(str(error).split()))}"
         sys.stderr.write(f"{line}\n")
 
+    def note(self, text: str) -> None:
+        """Print one line for people to standard error; with ``--json`` there are none."""
+        if not self.json:
+            sys.stderr.write(f"tenure: {visible(' '.join(text.split()))}\n")
+            sys.stderr.flush()
+
     def text(self, text: str) -> None:
         """Print text that is made to be read by a program, as it is."""
         sys.stdout.write(text)

@@ -10,13 +10,15 @@ import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, NotRequired, TypedDict, Unpack, final
+from typing import Any, Final, NotRequired, TypedDict, Unpack, final
 
 import click
+import trio
 
 from tenure.cli.upkeep.keys import seams
-from tenure.errors import InvalidInput
+from tenure.errors import Error, InvalidInput
 from tenure.persistence.model.values import InputPhase, Lane
+from tenure.supervisor.accepting.tickets import Outcome, Ticket
 from tenure.supervisor.handles.foreign import ForeignRuntime
 from tenure.supervisor.handles.handle import Handle
 from tenure.supervisor.handles.runtime import Runtime
@@ -25,6 +27,7 @@ from tenure.supervisor.runs.recording.verdicts import (
     Ran,
     Verdict,
 )
+from tenure.supervisor.supervisor import Supervisor
 from tenure.supervisor.visiting import visit
 
 from .command import labels_of
@@ -32,6 +35,9 @@ from .exits import REFUSED
 from .output import Output
 
 Verb = Callable[[Handle], Awaitable[object]]
+
+NOTE_S: Final = 5.0
+"""After so many seconds without an end a person at a shell is told why."""
 
 
 @final
@@ -157,7 +163,7 @@ async def ask(
     """Put the payload JSON into the inbox of RUNTIME, wait until it has ended, and print its result as JSON."""
     async with visit(target, seams=seams()) as supervisor:
         ticket = await supervisor.accept(runtime, json_of(payload, "payload"), kind=kind, idempotency_key=key)
-        outcome = await ticket.wait_outcome()
+        outcome = await _outcome(output, supervisor, ticket)
     if outcome.phase != InputPhase.CONSUMED:
         output.facts("No answer", {"phase": outcome.phase, "reason": outcome.reason, "error": outcome.error})
         return REFUSED
@@ -196,7 +202,7 @@ async def _accept(
             at=_time(terms.get("at"), "--at"),
             after_s=terms.get("after"),
         )
-        outcome = await ticket.wait_outcome() if wait else ticket.outcome
+        outcome = await _outcome(output, supervisor, ticket) if wait else ticket.outcome
     facts: dict[str, object] = {
         "runtime_id": runtime,
         "input_id": ticket.input_id,
@@ -208,6 +214,18 @@ async def _accept(
     }
     output.facts("Accepted", facts)
     return REFUSED if wait and outcome is not None and outcome.phase != InputPhase.CONSUMED else None
+
+
+async def _outcome(output: Output, supervisor: Supervisor, ticket: Ticket) -> Outcome:
+    """How an input ends. Where that lasts, a note says why, once: no host may be there that would run it."""
+    with trio.move_on_after(NOTE_S):
+        return await ticket.wait_outcome()
+    try:
+        because = (await supervisor.why(ticket.runtime_id))["because"]
+    except Error as exc:  # the input is on disk, and its end is waited for all the same
+        because = str(exc)
+    output.note(f"it is on disk, and has not ended after {NOTE_S:g} s: {because}")
+    return await ticket.wait_outcome()
 
 
 def _time(text: str | None, field: str) -> datetime | None:

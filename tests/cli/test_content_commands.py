@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 import trio
 
 import tenure
+from tenure.cli import verbs
 from tenure.cli.exits import NOT_THERE, REFUSED, WRONG_USE
+from tenure.cli.output import Output
 from tenure.persistence.upkeep.listing import list_hosts
 from tests.cli.test_verb_commands import answer, beside, call, hosted
 from tests.kit.seen import open_seen_store, open_seen_supervisor
@@ -66,6 +69,43 @@ def test_an_input_from_a_shell_is_taken_and_its_end_is_waited_for(path: Path) ->
             assert json.loads(failed.stdout)["reason"] == "max_attempts_exhausted"
 
     trio.run(main)
+
+
+def test_who_waits_long_for_an_end_hears_why(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said, notes = threading.Event(), list[str]()
+
+    def note(_: Output, text: str) -> None:
+        notes.append(text)
+        said.set()
+
+    async def main() -> None:
+        async with open_seen_supervisor(path, behaviours=BEHAVIOURS) as supervisor:
+            alice = await supervisor.spawn("alice", "kind")
+            await alice.hold("look first")
+            asked: list[Any] = []
+
+            async def ask() -> None:
+                asked.append(await beside("accept", path, "alice", "1", "--wait"))
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(ask)
+                assert await trio.to_thread.run_sync(said.wait, 60.0)
+                await alice.resume(hold=True)
+            assert asked[0]["phase"] == "consumed"
+
+    monkeypatch.setattr(verbs, "NOTE_S", 0.0)
+    monkeypatch.setattr(Output, "note", note)
+    trio.run(main)
+
+    (text,) = notes
+    assert text.startswith("it is on disk, and has not ended after 0 s: ")
+    assert "on hold" in text
+
+
+def test_a_note_is_one_line_for_people_beside_what_is_read_by_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    Output(json=True).note("it waits")
+    Output(json=False).note("it waits\nfor a\x1b host")
+    assert capsys.readouterr() == ("", "tenure: it waits for a\\x1b host\n")
 
 
 def test_an_agent_is_made_from_a_shell_by_its_first_input(path: Path) -> None:
