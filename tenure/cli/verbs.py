@@ -37,7 +37,7 @@ from .output import Output
 Verb = Callable[[Handle], Awaitable[object]]
 
 NOTE_S: Final = 5.0
-"""After so many seconds without an end a person at a shell is told why."""
+"""After so many seconds without an end a note says why."""
 
 
 @final
