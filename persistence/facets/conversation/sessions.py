@@ -115,7 +115,10 @@ def find(statements: Statements, session: int) -> SessionRecord:
     if row is None:
         raise Corrupt(record=RECORD, key=str(session), detail="a runtime names it and it has no row")
     check_row(row, _TYPES, RECORD, session)
-    return SessionRecord(*row)
+    record = SessionRecord(*row)
+    if record.message_count < 0:
+        raise Corrupt(record=RECORD, key=record.session_id, detail="it has less than no message")
+    return record
 
 
 _TYPES: Final[Types] = (int, str, OPTIONAL_INT, int, OPTIONAL_INT, int, bytes)

@@ -20,7 +20,7 @@ from tenure import (
     Store,
     encode_snapshot,
 )
-from tenure.errors import Error, Internal, ReceiptConflict, StoreBroken
+from tenure.errors import Corrupt, Error, Internal, ReceiptConflict, StoreBroken
 from tenure.persistence.model.contracts.operations import (
     Operation,
     OperationKind,
@@ -143,6 +143,32 @@ async def test_damage_is_a_typed_error_and_blocks_one_runtime_alone(tmp_path: Pa
             await damage(store, table, column, where, expression, value)
             await _expect_typed_errors(store, f"{table}.{column} = {expression} {value!r}")
             await restore(store, saved)
+
+
+@pytest.mark.parametrize("place", [0, -1, -(2**40)])
+async def test_a_message_that_stands_before_the_first_is_damage(place: int) -> None:
+    async with open_seen_store(":memory:") as store:
+        await fill(store, "alice")
+        stored = await _stored(store)
+        await execute(store, "UPDATE nodes SET position = ? WHERE position = 1", place)
+
+        with pytest.raises(Corrupt):
+            await store.runtimes.replace_session_snapshot_if_current(
+                "alice", stored, envelope("z", session="talk-alice")
+            )
+
+
+@pytest.mark.parametrize("count", [-1, -(2**40)])
+async def test_a_conversation_of_less_than_no_message_is_damage(count: int) -> None:
+    async with open_seen_store(":memory:") as store:
+        await fill(store, "alice")
+        stored = await _stored(store)
+        await execute(store, "UPDATE sessions SET message_count = ?", count)
+
+        with pytest.raises(Corrupt):
+            await store.runtimes.replace_session_snapshot_if_current(
+                "alice", stored, envelope("z", session="talk-alice")
+            )
 
 
 async def _stored(store: Store) -> bytes:

@@ -434,17 +434,17 @@ async def test_the_last_token_is_minted_once_and_then_none() -> None:
 
 @pytest.mark.parametrize("column", SCHEMA["hosts"])
 async def test_a_damaged_row_of_ones_own_host_is_a_typed_error(tmp_path: Path, column: str) -> None:
-    for expression, value in share(every_junk(random.Random(column)), 7):
-        (tmp_path / "agents.db").unlink(missing_ok=True)
+    for number, (expression, value) in enumerate(share(every_junk(random.Random(column)), 7)):
+        path = tmp_path / f"{number}.db"
         with suppress(Corrupt):  # its row cannot be closed in order: it is found dead by its lock
-            async with open_seen_store(tmp_path / "agents.db", durability="memory") as store:
+            async with open_seen_store(path, durability="memory") as store:
                 alice, _, _ = await world(store)
                 await damage(store, "hosts", column, "incarnation <> 'other'", expression, value)
                 what = f"hosts.{column} = {expression} {value!r}"
                 wrong = [*await typed(shared(store)), *await untyped_errors(alice, "bob")]
                 assert not wrong, (what, wrong)
                 assert store.broken is None, what
-        async with open_seen_store(tmp_path / "agents.db", durability="memory") as store:
+        async with open_seen_store(path, durability="memory") as store:
             await store.health_check()
 
 
