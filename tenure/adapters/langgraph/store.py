@@ -117,6 +117,8 @@ class TenureStore(BaseStore):
         is_as_most = ttl is NOT_PROVIDED and self.ttl_config is None and self.embeddings is None and _is_plain(op)
         if is_as_most and namespace and namespace[0] != _RESERVED and self._caller.is_on_its_loop:
             await self._gathering.batch(prepared((op,)))
+        elif not _is_put(op):  # the framework looks at its namespace before `abatch` does
+            raise _not_an_operation(op)
         else:
             await super().aput(namespace, key, value, index, ttl=ttl)
 
@@ -169,9 +171,11 @@ def _check_types(op: Op) -> None:
             detail="a namespace, and a condition of one, is a tuple of texts", field="namespace"
         ) from exc
     if not (_is_put(op) if isinstance(op, PutOp) else is_fit(op, Op)):
-        raise InvalidInput(
-            detail=f"this is not an operation with fields of their types: {type(op).__name__}", field="ops"
-        )
+        raise _not_an_operation(op)
+
+
+def _not_an_operation(op: Op) -> InvalidInput:
+    return InvalidInput(detail=f"this is not an operation with fields of their types: {type(op).__name__}", field="ops")
 
 
 def _is_plain(op: PutOp) -> bool:

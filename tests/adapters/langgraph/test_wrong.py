@@ -108,6 +108,7 @@ def test_a_wrong_argument_of_a_store_is_a_typed_error_and_hides_no_item(tmp_path
         spaces = {"match_conditions": matching, "max_depth": 1, "limit": 2, "offset": 0}
         return {
             "abatch": (items.abatch, {"ops": []}),
+            "aput": (items.aput, {"namespace": ("b",), "key": "k", "value": {"x": 1}, "index": False}),
             "asweep_ttl": (items.asweep_ttl, {}),
             "get": (get, {"namespace": ("a",), "key": "k", "refresh_ttl": False}),
             "put": (put, {"namespace": ("b",), "key": "k", "value": {"x": 1}, "index": False, "ttl": 3.0}),
