@@ -112,15 +112,15 @@ class TenureStore(BaseStore):
         *,
         ttl: float | NotProvided | None = NOT_PROVIDED,
     ) -> None:
-        """Put one item; see `abatch`. Raises as `batch`."""
-        op = PutOp(namespace, key, value, index)
+        """Put one item; see `abatch`. A key is made text, as the framework does. Raises as `batch`."""
+        op = PutOp(namespace, key if type(key) is str else _text_of(key), value, index)
         is_as_most = ttl is NOT_PROVIDED and self.ttl_config is None and self.embeddings is None and _is_plain(op)
         if is_as_most and namespace and namespace[0] != _RESERVED and self._caller.is_on_its_loop:
             await self._gathering.batch(prepared((op,)))
         elif not _is_put(op):  # the framework looks at its namespace before `abatch` does
             raise _not_an_operation(op)
         else:
-            await super().aput(namespace, key, value, index, ttl=ttl)
+            await super().aput(namespace, op.key, value, index, ttl=ttl)
 
     def sweep_ttl(self) -> int:
         """Delete what has expired in the whole store, from a thread; how many values went."""
@@ -141,6 +141,13 @@ class TenureStore(BaseStore):
                 if texts:
                     found.setdefault(place, []).extend(texts)
         return found
+
+
+def _text_of(key: object) -> str:
+    try:
+        return str(key)
+    except Exception as exc:
+        raise InvalidInput(detail=f"no text can be made of it: {type(key).__name__}", field="key") from exc
 
 
 def _checked(ops: Iterable[Op]) -> list[Op]:

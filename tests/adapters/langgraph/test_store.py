@@ -299,6 +299,8 @@ def test_a_put_of_a_task_is_checked_as_the_interface_says(tmp_path: Path) -> Non
             await store.aput(("a", "langgraph"), "k", {"n": 1}, index=False)
             await store.aput(("a", "b"), "k", {"n": 1}, ttl=5)
             assert [item.namespace for item in await store.asearch(())] == [("a", "b"), ("a", "langgraph")]
+            await store.aput(("a", "b"), cast("Any", 5), {"n": 2})  # of which the framework makes text
+            assert [item.key for item in await store.asearch(("a", "b"))] == ["5", "k"]
 
             brief = TenureStore(opened, ttl={"default_ttl": 0.001})
             await brief.aput(("c",), "k", {})
