@@ -9,7 +9,10 @@ class HostProofs(Protocol):
     """What proves that a host lives, wherever it runs."""
 
     def hold(self, incarnation: str, /) -> str | None:
-        """Begin to prove that this host lives; it ends by itself with the process. Returns what its row says of its files."""
+        """Begin to prove that this host lives; it ends by itself with the process.
+
+        Returns what its row says of its files; on a server the name of its sessions there.
+        """
         ...
 
     def seize(self, incarnation: str, files: str | None, /) -> bool:
@@ -40,9 +43,13 @@ class NoProofs:
     on the observer's own clock: a session that the server has lost does not prove that its process is dead.
     """
 
-    def hold(self, _incarnation: str, /) -> None:
+    def __init__(self, sessions: str | None = None) -> None:
+        """`sessions` is the name of this host's sessions on a server."""
+        self._sessions = sessions
+
+    def hold(self, _incarnation: str, /) -> str | None:
         """See `HostProofs.hold`: there are no files."""
-        return
+        return self._sessions
 
     def seize(self, _incarnation: str, _files: str | None, /) -> bool:
         """See `HostProofs.seize`."""

@@ -166,7 +166,7 @@ class OtherHost:
         host: Key of its row.
         incarnation: Its name.
         counter: Number of its last group.
-        files: What its row says of its files; None from an engine without.
+        files: What its row says of its files, or of its sessions on a server; None from an engine without.
         drain: What its row says of its drain.
     """
 

@@ -240,6 +240,9 @@ class HostWatch:
         self._sightings = sight(self._sightings, seen.living, now=after, slept=slept, breaths=breaths)
         frozen_hosts = lapsed(self._sightings, now=before, lease_s=limits.lease_s)
         judged = [(host, None if host in dead else host.counter) for host in seen.living]
+        if frozen_hosts:
+            lapsed_hosts = [host for host in seen.living if host.host in frozen_hosts]
+            await self._store.read(partial(_end_sessions, lapsed_hosts=lapsed_hosts))
         await self._mark_lost([each for each in judged if each[0] in dead or each[0].host in frozen_hosts])
         if seen != self._seen or self._news.stirred:
             gone = self._seen is not None and not {each.host for each in self._seen.living} <= {
@@ -314,6 +317,12 @@ class HostWatch:
         self._log.rejoined(rejoined.host.incarnation, kept=len(self._owned), lost=len(lost))
         self._news.stir()
         self._tasks.start_soon(self._handover.rejoined)
+
+
+def _end_sessions(statements: Statements, lapsed_hosts: list[OtherHost]) -> None:
+    """End what hosts that have lapsed still have of a server: what they hold there would hold up the one that judges them."""
+    for host in lapsed_hosts:
+        statements.all("ownership.end_sessions", sessions=host.files)
 
 
 def _give_back(known: tuple[OtherHost, ...], living: tuple[OtherHost, ...]) -> bool:

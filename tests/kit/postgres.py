@@ -178,7 +178,7 @@ def end_sessions(url: str) -> None:
     """End every connection of hosts and looks to a database of the server."""
     with psycopg.connect(server_url(), autocommit=True) as connection:
         connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND application_name = 'tenure'",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND application_name LIKE 'tenure %%'",
             (name_of(url),),
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -30,6 +32,9 @@ CONNECT_S: Final = 5
 SILENCE_S: Final = 30.0
 """Seconds after which a server that says nothing counts as lost; a new connection asks for the verdict."""
 
+GONE_S: Final = 600.0
+"""Seconds at most until the server takes a host for gone whose machine does not answer; its system takes no more than hours."""
+
 PAUSE_S: Final = 0.05
 """Seconds between two tries to connect."""
 
@@ -46,6 +51,7 @@ class Connecting:
         limits: The limits of the host.
         durability: What the server has to keep of what it acknowledges; None, until it is known: what a disk does.
         timeline: That on which the host has opened it, and the only one on which it goes on; None before that, and for looks.
+        sessions: The name of the sessions that are made here (`application_name`).
     """
 
     def __init__(self, target: Target, limits: Limits, durability: DurabilityClass | None) -> None:
@@ -54,6 +60,7 @@ class Connecting:
         self.limits = limits
         self.durability = durability
         self.timeline: Timeline | None = None
+        self.sessions = f"tenure {secrets.token_hex(8)}"
 
     def connect(self, *, writes: bool) -> psycopg.Connection:
         """One connection, set.
@@ -70,7 +77,7 @@ class Connecting:
                 autocommit=True,
                 connect_timeout=CONNECT_S,
                 client_encoding="UTF8",
-                application_name="tenure",
+                application_name=self.sessions,
                 keepalives=1,
                 keepalives_idle=10,
                 keepalives_interval=5,
@@ -129,6 +136,7 @@ class Connecting:
 
     def _settings(self, *, writes: bool) -> sql.Composed:
         limits = self.limits
+        gone_s = min(max(limits.lease_s / 4, 2.0), GONE_S)
         settings: dict[str, str] = {
             "search_path": self.target.schema,
             "default_transaction_read_only": "off" if writes else "on",
@@ -138,6 +146,10 @@ class Connecting:
             # A host that is frozen inside a transaction may not hold its rows until it is judged.
             "idle_in_transaction_session_timeout": _milliseconds(max(limits.lease_s / 2, 1.0)),
             "client_connection_check_interval": "10s",
+            # Nor may a host whose machine or network is gone, in the middle of a group: no other timeout counts there.
+            "tcp_keepalives_idle": str(math.ceil(gone_s / 2)),
+            "tcp_keepalives_interval": str(math.ceil(gone_s / 4)),
+            "tcp_keepalives_count": "2",
             "client_min_messages": "warning",
             # Plans never depend on bound values.
             "plan_cache_mode": "force_generic_plan",
@@ -147,7 +159,8 @@ class Connecting:
             "standard_conforming_strings": "on",
             "timezone": "UTC",
         }
-        if writes:
+        if writes:  # a user's query may read its rows as slowly as it likes
+            settings["tcp_user_timeout"] = _milliseconds(gone_s)
             # What a group asks it asks by an index, also while its tables are small: the plan stays as they grow.
             settings |= dict.fromkeys(("enable_seqscan", "enable_hashjoin", "enable_mergejoin"), "off")
         calls: list[sql.Composable] = [

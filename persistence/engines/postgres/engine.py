@@ -81,7 +81,7 @@ class PostgresEngine:
         self._statements = _translated(self._sql)
         self.authority_key: str | None = None
         self.durability = durability or DurabilityClass.DISK
-        self.hosts: HostProofs = NoProofs()
+        self.hosts: HostProofs = NoProofs(self._connecting.sessions)
         self.listeners: Listeners = NoListeners(partial(ServerLine, self._connecting) if options.hints else None)
         self._tables = TableBlobs(self._connecting)
         self.blobs: Blobs = self._tables

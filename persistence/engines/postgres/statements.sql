@@ -17,6 +17,11 @@ $$;
 -- name: promotion.go_on_after
 SELECT setval(CAST(:sequence AS regclass), :last);
 
+-- name: ownership.end_sessions
+-- A host that is frozen, or cut off, in the middle of what it sends would hold its locks until then, and all others up.
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE application_name = :sessions AND datname = current_database() AND usename = current_user AND pid <> pg_backend_pid();
+
 -- name: arrivals.mark
 -- A snapshot says of every transaction whether it is in it: whatever lands later is not, in any order of keys.
 SELECT 0, CAST(pg_current_snapshot() AS text);

@@ -52,6 +52,10 @@ WHERE closed_at IS NULL AND lost_at IS NULL AND host <> :host ORDER BY host;
 -- name: ownership.host_of
 SELECT host, group_number, closed_at, lost_at, files FROM hosts WHERE incarnation = :incarnation;
 
+-- name: ownership.end_sessions
+-- Of a host that has lapsed: on one machine a dead host holds nothing of the file.
+SELECT 1 WHERE :sessions IS NULL;
+
 -- name: ownership.begin_group
 -- The first statement of every group: a host that was judged dead writes nothing more.
 UPDATE hosts SET group_number = :group_number, lease_until = :lease_until

@@ -64,7 +64,7 @@ NEW = Facet(
     name=TOY,
     handlers={},
     part=TOY,
-    verify=(Walk(page=_page),),
+    verify=(Walk(page=_page, start=0),),
     verify_runtime=_check,
     show={TOY: _show},
     prune=(

@@ -273,7 +273,7 @@ def lines(url: str) -> int:
 
 
 _LINES = (
-    "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'tenure' "
+    "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'tenure %' "
     "AND query LIKE '%pg_notify%' AND pid <> pg_backend_pid()"
 )
 
