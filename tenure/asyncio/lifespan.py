@@ -7,12 +7,13 @@ would do it.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from typing import final
+from typing import Final, final
 
 from tenure.persistence.model.lifecycles.retention import Retention
 from tenure.persistence.model.values import DurabilityClass
@@ -23,6 +24,9 @@ from tenure.supervisor.runs.behaviour import Given
 
 from .handles import Supervisor
 from .hosting import open_host
+
+BY_ITSELF_S: Final = 1.0
+"""So long a server has that ends by itself, as one that has not begun to serve does, and a test client: it gets no signal."""
 
 Lifespan = Callable[[object], AbstractAsyncContextManager[dict[str, Supervisor]]]
 """What Starlette, FastAPI and their like take as `lifespan`; they put what it gives into ``request.state``."""
@@ -58,7 +62,8 @@ def lifespan(  # noqa: PLR0913 - as `open_supervisor`
                 yield state
                 serving.cancel()
 
-    What such a task raises closes the supervisor, and ends the server as well.
+    What such a task raises closes the supervisor, and ends the server as well: where its loop still runs a second later. What
+    raises before the application serves, or after, so ends no process that goes on without it, such as that of a test client.
 
     Args:
         target: See `open_supervisor`.
@@ -94,7 +99,7 @@ def lifespan(  # noqa: PLR0913 - as `open_supervisor`
                 server.serves = True
                 yield {"supervisor": supervisor}
         except Exception:  # also of what a program has put around or beside it: nothing serves requests any more
-            server.end()
+            asyncio.get_running_loop().call_later(BY_ITSELF_S, server.end)
             raise
 
     return hosted

@@ -18,7 +18,7 @@ import trio
 
 import tenure
 import tenure.asyncio
-from tenure.errors import StoreBroken
+from tenure.errors import InvalidInput, StoreBroken
 from tests.kit.ground import pull_the_plug
 from tests.kit.processes import running
 
@@ -141,6 +141,9 @@ def test_what_raises_beside_the_supervisor_ends_the_server_too(monkeypatch: pyte
                 async with lifespan():
                     await asyncio.Event().wait()
         assert raised.group_contains(ZeroDivisionError)
+        async with asyncio.timeout(ENDS_S):
+            while not asked:  # noqa: ASYNC110 - a signal
+                await asyncio.sleep(0.01)
 
     def kill(_: int, number: int) -> None:
         asked.append(number)
@@ -149,6 +152,25 @@ def test_what_raises_beside_the_supervisor_ends_the_server_too(monkeypatch: pyte
     asyncio.run(main())
 
     assert asked == [signal.SIGTERM]
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError(), InvalidInput(detail="wrong", field="a schedule")])
+def test_a_server_that_ends_by_itself_gets_no_signal(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """As where code of the program fails before the application serves: the process of a test client would end with it."""
+    asked: list[int] = []
+
+    async def main() -> None:
+        with pytest.raises(type(error)):
+            async with tenure.asyncio.lifespan(":memory:", behaviours={})(None):
+                raise error
+
+    def kill(_: int, number: int) -> None:
+        asked.append(number)
+
+    monkeypatch.setattr(os, "kill", kill)
+    asyncio.run(main())
+
+    assert asked == []
 
 
 async def break_it(supervisor: tenure.asyncio.Supervisor, stubborn: Stubborn) -> None:
