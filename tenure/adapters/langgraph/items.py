@@ -292,7 +292,8 @@ class Items:
             else:
                 return
         known = await self._read(keys)
-        self._seem_new = not known
+        if keys:  # a delete says nothing of it
+            self._seem_new = not known
         await self._values.write(_encoded(puts, known), ttl)
 
 

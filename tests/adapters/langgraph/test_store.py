@@ -87,6 +87,25 @@ def test_items_that_another_has_made_keep_their_time_in_a_batch_with_new_ones(op
     assert (last.created_at, last.value) == (made["old"], {"n": 3})
 
 
+def test_deletes_between_changes_of_an_item_make_no_change_of_it_wait_for_a_refusal(
+    opened: tenure.sync.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    write = type(opened.state).write
+
+    def spy(*arguments: Any, **named: Any) -> int:
+        asked.append(named.get("expected"))
+        return write(*arguments, **named)
+
+    monkeypatch.setattr(type(opened.state), "write", spy)
+    store = TenureStore(opened)
+    for number in range(5):
+        store.put(("a",), "changed", {"n": number})
+        store.delete(("a",), "none")
+
+    assert len([each for each in asked if each]) == 2  # the first put, and the first change
+
+
 def test_a_thousand_items_and_more_are_put_at_once(opened: tenure.sync.Store) -> None:
     store = TenureStore(opened)
     for turn in range(2):
