@@ -18,6 +18,7 @@ from attrs import frozen
 
 from tenure.errors import CannotOpen, Closed, Contended, DiskFull, Error, NoDescriptor, NotFound, StoreBroken
 from tenure.persistence.commits.commit import Change, Commit
+from tenure.persistence.commits.upkept import BELOW_ALL
 from tenure.persistence.engines.engine import Statements, WriteConnection
 from tenure.persistence.facets.attachments.attachments import BeginRemoval, EndRemoval
 from tenure.persistence.facets.erasing import erasing
@@ -101,7 +102,7 @@ def count_content(statements: Statements, runtime_id: LogicalRuntimeId, *, peers
         raise NotFound(what="runtime", key=runtime_id)
     counts: dict[str, int] = {}
     for sort in Sort:
-        after = 0
+        after = BELOW_ALL
         while (sort not in PEERS or peers) and (keys := erasing.look(statements, runtime_id, row[0], sort, after)):
             counts[sort] = counts.get(sort, 0) + len(keys)
             after = keys[-1]
@@ -213,7 +214,7 @@ class Erasures:
         for sort in Sort:
             if sort in PEERS and not stored.peers:
                 continue
-            after = 0
+            after = BELOW_ALL
             while keys := await self._store.read(
                 partial(erasing.look, runtime_id=runtime_id, runtime=stored.runtime, sort=sort, after=after)
             ):

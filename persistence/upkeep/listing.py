@@ -20,6 +20,7 @@ from tenure.persistence.commits.rows import (
     check_row,
     sound,
 )
+from tenure.persistence.commits.upkept import BELOW_ALL
 from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facets.ownership.draining import Drain, read_max_owned
 from tenure.persistence.facets.runs import results
@@ -148,7 +149,7 @@ class HostLine:
 
 
 def list_inbox(
-    statements: Statements, runtime_id: LogicalRuntimeId, after: int = -1, *, ended: bool = False
+    statements: Statements, runtime_id: LogicalRuntimeId, after: int = BELOW_ALL, *, ended: bool = False
 ) -> list[InboxLine]:
     """A page of the inputs of a runtime, in their order, after an admission: the unfinished, or all of them.
 

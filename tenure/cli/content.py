@@ -13,6 +13,7 @@ import click
 
 from tenure.cli.upkeep.keys import seams
 from tenure.errors import Corrupt, KeyMissing, NotFound
+from tenure.persistence.commits.upkept import BELOW_ALL
 from tenure.persistence.facets.conversation import sessions
 from tenure.persistence.facets.state import own_state
 from tenure.persistence.model.codec import decode
@@ -72,7 +73,7 @@ async def inbox(output: Output, target: str, runtime: str, *, ended: bool, conte
     found: list[InboxLine] = []
     async with look_into(target, seams=seams()) as look:
         while True:
-            after = found[-1].admission if found else -1
+            after = found[-1].admission if found else BELOW_ALL
             page = await look.read(partial(list_inbox, runtime_id=wanted, after=after, ended=ended))
             found += page
             if not page:

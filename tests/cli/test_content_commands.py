@@ -190,6 +190,19 @@ def test_an_inbox_of_many_pages_is_listed_whole(path: Path) -> None:
     assert len(answer("inbox", path, "alice")) == 1_200
 
 
+def test_what_goes_to_the_front_stands_there_in_the_inbox(path: Path) -> None:
+    urgent = tenure.PolicyDecision(queue_mode=tenure.QueueMode.PRIORITY)
+
+    async def body(supervisor: tenure.Supervisor) -> None:
+        runtime = await supervisor.spawn("alice", "asleep")
+        for number in range(4):
+            await runtime.accept(number, policy=urgent)
+
+    hosted(path, body)
+
+    assert [each["payload"] for each in answer("inbox", path, "alice", "--content")] == [3, 2, 1, 0]
+
+
 def test_a_conversation_and_a_state_are_printed(path: Path) -> None:
     alone(path, "hello", {"more": [1]})
 

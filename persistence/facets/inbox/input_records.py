@@ -31,6 +31,7 @@ from tenure.persistence.commits.facet import (
 )
 from tenure.persistence.commits.rows import NUMBER, check_row
 from tenure.persistence.commits.transaction import Transaction
+from tenure.persistence.commits.upkept import BELOW_ALL
 from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facets.records import (
     asides,
@@ -286,7 +287,7 @@ def of_runtime(statements: Statements, runtime_id: LogicalRuntimeId) -> list[Sto
 
 
 def _keys(statements: Statements, runtime_id: LogicalRuntimeId) -> Iterator[int]:
-    after = 0
+    after = BELOW_ALL
     while rows := statements.all("input_records.keys", runtime_id=runtime_id, after=after, count=PAGE):
         for (key,) in rows:
             yield key

@@ -185,7 +185,9 @@ WHERE input = :input;
 UPDATE inputs SET run = :run, boundary = :boundary WHERE input = :input;
 
 -- name: inputs.to_front
-UPDATE inputs SET admission = (SELECT min(o.admission) - 1 FROM inputs o
+-- One before the first that waits; where that is the lowest that there is, either is the first.
+UPDATE inputs SET admission = (SELECT CASE WHEN min(o.admission) > -9223372036854775807 THEN min(o.admission) - 1
+                                           ELSE min(o.admission) END FROM inputs o
                                WHERE o.runtime = inputs.runtime AND o.finished_at IS NULL AND o.due_at IS NULL)
 WHERE input = :input;
 

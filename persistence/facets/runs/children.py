@@ -10,7 +10,7 @@ from attrs import frozen
 from tenure.errors import ReadFailed
 from tenure.persistence.commits.rows import OPTIONAL_INT, OPTIONAL_TEXT, Types, check_row, member
 from tenure.persistence.commits.transaction import Transaction
-from tenure.persistence.commits.upkept import PAGE, Subject
+from tenure.persistence.commits.upkept import BELOW_ALL, PAGE, Subject
 from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facets.records import run_records
 from tenure.persistence.model.digests import check_digest, seal
@@ -109,7 +109,7 @@ def carry(tx: Transaction, old: run_records.RunRecord, new: run_records.RunRecor
 def of_runtime(statements: Statements, runtime_id: LogicalRuntimeId) -> tuple[Child, ...]:
     """Every child that a runtime ever spawned, in that order, those that have ended too. Raises `Corrupt`."""
     found: list[Child] = []
-    after = 0
+    after = BELOW_ALL
     while rows := statements.all("children.of_runtime", runtime_id=runtime_id, after=after, count=PAGE):
         found += [_child(row) for row in rows]
         after = rows[-1][0]

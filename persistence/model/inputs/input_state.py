@@ -12,6 +12,7 @@ from tenure.errors import Corrupt, InvalidInput
 from tenure.persistence.model.arguments import check_key, check_value
 from tenure.persistence.model.codec import check_nesting, digest
 from tenure.persistence.model.digests import seal
+from tenure.persistence.model.numbers import INT_LIMIT
 from tenure.persistence.model.values import (
     AbandonReason,
     InputId,
@@ -81,7 +82,8 @@ class InputState:
         traceparent: The context of the request that brought it, or None.
         policy: What was decided about it, or None for the default of its kind.
         recovery_lane: Where it waits; None once it has ended.
-        admission_sequence: Its place in the inbox; None lets the store give the next.
+        admission_sequence: Its place in the inbox, above -2**63; None lets the store give the next. What goes to the front
+            (`QueueMode.PRIORITY`) stands one before the first that waits, which may be below 0.
         history: What has happened to it.
         reason: Why it was abandoned, where it was.
         successor: What it was superseded by or coalesced into, where it was.
@@ -255,9 +257,11 @@ def check_input_state(state: InputState) -> None:
         raise _invalid("recovery_lane", "an input that has ended waits in no lane")
     if state.reason is AbandonReason.MAX_ATTEMPTS_EXHAUSTED and state.attempt_count < 1:
         raise _invalid("attempt_count", "attempts were used up that were never counted")
-    for name in ("attempt_count", "recovery_count", "last_boundary_sequence", "admission_sequence"):
+    for name in ("attempt_count", "recovery_count", "last_boundary_sequence"):
         if (getattr(state, name) or 0) < 0:
             raise _invalid(name, "it is not below 0")
+    if (state.admission_sequence or 0) <= -INT_LIMIT:
+        raise _invalid("admission_sequence", "it is above -2**63, so that a page may begin before it")
     if state.durability is InputDurability.EPHEMERAL and state.idempotency_key is not None:
         raise _invalid("idempotency_key", "an ephemeral input may not carry a key")
     source = source_type(state.source)

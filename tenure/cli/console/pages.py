@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, Response
 from tenure.cli.command import labels_of
 from tenure.cli.output import visible
 from tenure.errors import InvalidInput, NotFound
+from tenure.persistence.commits.upkept import BELOW_ALL
 from tenure.persistence.model.labels import check_labels
 from tenure.persistence.model.numbers import INT_LIMIT
 from tenure.persistence.model.values import RuntimeState, check_runtime_id
@@ -130,7 +131,7 @@ class Pages:
 
     def inputs(self, request: Request) -> Response:
         """All inputs of a runtime, those that have ended too."""
-        runtime_id, after = self._asked(request, "id"), self._number(request, "after", -1)
+        runtime_id, after = self._asked(request, "id"), self._number(request, "after", BELOW_ALL)
         lines = self._look(partial(reading.inputs, runtime_id, after))
         more = self._more(request, after=lines[-1].admission) if lines else None
         return self.show(request, "inputs.html", id=runtime_id, lines=lines, more=more)
@@ -285,7 +286,7 @@ class Pages:
             number = int(request.query_params.get(name, default))
         except ValueError as exc:
             raise InvalidInput(detail="it is a whole number", field=name) from exc
-        if not -1 <= number < INT_LIMIT:
+        if not -INT_LIMIT <= number < INT_LIMIT:
             raise InvalidInput(detail="no page begins there", field=name)
         return number
 

@@ -74,8 +74,11 @@ from tenure.persistence.model.values import (
     Lane,
     RuntimeState,
 )
+from tenure.persistence.upkeep.listing import list_inbox
+from tenure.persistence.upkeep.verify import verify_runtime
 from tests.kit.phase_oracle import repaired
 from tests.kit.seen import open_seen_store
+from tests.persistence.contracts.builders import queued
 from tests.persistence.contracts.damage import execute
 
 ALICE = LogicalRuntimeId("alice")
@@ -227,6 +230,28 @@ async def test_priority_goes_to_the_front_of_what_waits(alice: Alice) -> None:
     begun = await alice.begun(batch=10)
 
     assert [each.input_id for each in begun.inputs] == ["i4", "i3", "i1", "i2"]
+
+
+@pytest.mark.parametrize("first", [None, 2 - 2**63])
+async def test_what_went_before_all_others_is_read_and_sound(alice: Alice, first: int | None) -> None:
+    runtimes, names = alice.store.runtimes, ["i4", "i3", "i2", "i1"]
+    if first is not None:
+        await runtimes.persist_input_state(ALICE, queued("last", admission_sequence=first), fence=alice.token)
+    for name in reversed(names):
+        await alice.accept(name, policy=PolicyDecision(queue_mode=QueueMode.PRIORITY))
+
+    states = await alice.states()
+
+    # Where the places end, all that go to the front share the lowest.
+    assert {*states} == {*names} if first is None else {*names, "last"}
+    assert (min if first is None else max)(each.admission_sequence or 0 for each in states.values()) == (first or -3)
+    listed = await alice.store.read(partial(list_inbox, runtime_id=ALICE))
+    assert {each.input_id for each in listed} == {*states}
+    assert [each.admission for each in listed] == sorted(each.admission for each in listed)
+    assert (await alice.store.read(partial(verify_runtime, runtime_id=ALICE))).is_sound
+    for state in states.values():
+        await runtimes.persist_input_state(ALICE, state, fence=alice.token)  # and may be written as it was read
+    assert len((await alice.begun(batch=10)).inputs) == len(states)
 
 
 @pytest.mark.parametrize(

@@ -181,6 +181,28 @@ async def test_everything_of_it_goes_and_others_have_every_row(path: Path) -> No
         assert not [part for part in await verify_parts(store) if part.problems]
 
 
+async def test_a_row_goes_whose_damaged_key_is_below_all_that_are_given(path: Path) -> None:
+    async with open_seen_store(path) as store:
+        gone = await of_gone(store)
+        (key,) = (await execute(store, f"SELECT runtime FROM runtimes WHERE runtime_id = '{gone.runtime_id}'"))[0]
+        for table, column in (("own_values", "own_value"), ("events", "event"), ("runs", "run")):
+            whose = (
+                f"runtime = {key}"
+                if table != "events"
+                else f"stream IN (SELECT stream FROM streams WHERE runtime = {key})"
+            )
+            await execute(
+                store,
+                f"UPDATE {table} SET {column} = -5 WHERE {column} = (SELECT min({column}) FROM {table} WHERE {whose})",
+            )
+            assert await execute(store, f"SELECT 1 FROM {table} WHERE {column} = -5"), table
+
+        assert (await store.erase("gone")).gone
+
+        for table, column in (("own_values", "own_value"), ("events", "event"), ("runs", "run")):
+            assert await execute(store, f"SELECT 1 FROM {table} WHERE {column} < 0") == [], table
+
+
 async def problems_of(store: Store) -> list[object]:
     """What `verify` finds wrong in a store with two runtimes."""
     found: list[object] = [each for part in await verify_parts(store) for each in part.problems]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import attrs
@@ -17,17 +18,20 @@ from tenure import (
     InputStatePersistenceRecord,
     InputTransition,
     Lane,
+    LogicalRuntimeId,
     PolicyDecision,
     ReconstructionSource,
     RunId,
     Store,
     StoredInputState,
 )
-from tenure.errors import IdempotencyConflict, InvalidInput, InvalidTransition, PayloadTooLarge
+from tenure.errors import Corrupt, IdempotencyConflict, InvalidInput, InvalidTransition, PayloadTooLarge
+from tenure.persistence.upkeep.verify import verify_runtime
 from tests.persistence.contracts.builders import (
     consumed,
     queued,
 )
+from tests.persistence.contracts.damage import execute
 
 FULL = InputState(
     input_id=InputId("i1"),
@@ -156,6 +160,24 @@ async def test_inputs_come_in_the_order_of_admission_and_not_of_their_rows(store
         await store.runtimes.persist_input_state("alice", queued(input_id, admission_sequence=admission))
 
     assert [each.state.input_id for each in await rows(store)] == ["i2", "i3", "i1"]
+
+
+async def test_an_input_whose_damaged_key_is_below_all_that_are_given_is_said(store: Store) -> None:
+    for input_id in ("i1", "i2"):
+        await store.runtimes.persist_input_state("alice", queued(input_id))
+    await execute(store, "UPDATE inputs SET input = -5 WHERE input_id = 'i1'")
+
+    sound, damaged = await store.runtimes.load_input_states("alice")
+
+    assert isinstance(sound, StoredInputState)
+    assert sound.state.input_id == "i2"
+    assert isinstance(damaged, Corrupt)
+    assert not (await store.read(partial(verify_runtime, runtime_id=LogicalRuntimeId("alice")))).is_sound
+
+
+async def test_the_lowest_place_is_given_to_none(store: Store) -> None:
+    with pytest.raises(InvalidInput, match="admission_sequence"):
+        await store.runtimes.persist_input_state("alice", queued("i1", admission_sequence=-(2**63)))
 
 
 async def test_the_store_gives_admissions_that_rise(store: Store) -> None:

@@ -47,6 +47,7 @@ texts = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters
 ids = texts.filter(bool)
 numbers = st.integers(-(2**63), 2**63 - 1)
 counts = st.integers(0, 2**63 - 1)
+places = st.integers(1 - 2**63, 2**63 - 1)
 moments = st.floats(allow_nan=False, allow_infinity=False)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | moments | texts,
@@ -85,7 +86,7 @@ inputs = st.builds(
     correlation_id=maybe(ids),
     policy=maybe(st.builds(PolicyDecision)),
     recovery_lane=maybe(st.sampled_from(Lane)),
-    admission_sequence=maybe(counts),
+    admission_sequence=maybe(places),
     history=st.lists(transitions, max_size=2).map(tuple),
     reason=maybe(st.sampled_from(AbandonReason)),
     successor=maybe(ids.map(InputId)),
