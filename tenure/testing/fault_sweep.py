@@ -16,6 +16,8 @@ from typing import final
 import trio
 from attrs import field, frozen
 
+from tenure.persistence.model.numbers import check_count
+
 from .determinism import run_seeded
 from .drive.disk import Disk
 from .drive.faults import (
@@ -95,7 +97,7 @@ class FaultFailure(AssertionError):
 @final
 @frozen(kw_only=True, slots=True)
 class FaultSweep:
-    """A scenario, its check, and the faults to suffer.
+    """A scenario, its check, and the faults to suffer. Raises `InvalidInput` for a count that is not a whole number from 1.
 
     Attributes:
         scenario: Runs once for each fault.
@@ -124,6 +126,11 @@ class FaultSweep:
     times: int = 1
     seed: int = 0
     drive: Drive = field(factory=Drive)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse a sweep that would strike nothing, or never end."""
+        for name in ("crashes", "every", "first", "times"):
+            check_count(getattr(self, name), name)
 
     def run(self) -> FaultSweepReport:
         """Suffer every fault, in its own `trio.run`.

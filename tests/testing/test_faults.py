@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
+from tenure.errors import InvalidInput
 from tenure.testing import AnswerChanged, Cut, FaultFailure, FaultKind, FaultSweep, Witness
 from tenure.testing.drive.disk import Disk
 from tenure.testing.drive.faults import (
@@ -66,6 +67,13 @@ def test_sweeps_that_begin_with_another_operation_each_strike_every_operation_to
     thinned = [run_share(evolve(whole, every=3), kinds=5, turn=turn) for turn in (5, 10, 15)]
 
     assert sum(each.faults[FaultKind.SYNC_LOST] for each in thinned) == whole.run().faults[FaultKind.SYNC_LOST]
+
+
+@pytest.mark.parametrize("field", ["crashes", "every", "first", "times"])
+def test_a_sweep_that_would_strike_nothing_or_never_end_is_refused(field: str) -> None:
+    for count in (0, -1, 1.5, True, None):
+        with pytest.raises(InvalidInput, match=field):
+            evolve(fault_sweep(Options(commits=1)), **{field: count})
 
 
 def test_a_share_of_a_sweep_strikes_once_at_least() -> None:
