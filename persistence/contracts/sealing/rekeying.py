@@ -19,6 +19,7 @@ from attrs import frozen
 
 from tenure.errors import Error, Unreadable
 from tenure.persistence.commits.commit import Change, Commit
+from tenure.persistence.commits.upkept import BELOW_ALL
 from tenure.persistence.contracts.access import BlobAccess
 from tenure.persistence.engines.engine import SqlValue, Statements, WriteConnection
 from tenure.persistence.engines.sealing.blobs import PART, SealedBlobs
@@ -136,7 +137,7 @@ class _Pass:
 
     async def table(self, table: str) -> None:
         """Seal anew what has to be in a table."""
-        after = -1
+        after = BELOW_ALL
         while (page := await self._ground.read(partial(self._page, table, after))) is not None:
             after, rows = page
             if rows:

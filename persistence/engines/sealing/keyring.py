@@ -12,6 +12,7 @@ from tenure.errors import Contended, Corrupt, KeyMissing
 from tenure.persistence.engines.engine import Row, SqlValue, Statements, WriteConnection
 from tenure.persistence.engines.promotion import refuse_promoted
 from tenure.persistence.engines.statements import sealed_tables
+from tenure.persistence.model.numbers import INT_LIMIT
 from tenure.persistence.seams.options import Codec
 
 from .columns import SEALED_AT_ONCE, Column
@@ -126,7 +127,7 @@ def _sealed(envelope: Envelope, column: Column, value: SqlValue) -> SqlValue:
 
 
 def _rows(connection: WriteConnection, table: str) -> Iterator[Row]:
-    after = -1
+    after = -INT_LIMIT  # below every key, a damaged one too
     while sizes := connection.all(f"sealing.sizes.{table}", after=after, count=PAGE):
         last = sizes[-1][0]
         yield from connection.all(f"sealing.page.{table}", after=after, last=last)

@@ -91,6 +91,14 @@ async def test_a_store_in_the_clear_is_sealed_and_its_old_pages_hold_nothing(pat
     assert await is_sound(path, sealed())
 
 
+async def test_a_row_whose_damaged_key_is_below_all_that_are_given_is_counted_as_unreadable(path: Path) -> None:
+    await live_there(path, sealed())
+
+    async with open_seen_store(path, seams=sealed(TWO)) as store:
+        await execute(store, "UPDATE state_values SET entry = -5 WHERE value_key = 'a'")
+        assert (await store.rekey()).unreadable == {"state_values": 1}  # its key is sealed with it
+
+
 async def test_rotation_ends_with_everything_under_the_new_key(path: Path) -> None:
     attachment = await live_there(path, sealed())
 
