@@ -12,6 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import accumulate
 from typing import Any, Final, final
 
 import msgspec
@@ -66,8 +67,9 @@ class ItemRecord(msgspec.Struct, array_like=True, frozen=True):
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(ItemRecord)
 _TO_JSON: Final = msgspec.json.Encoder()
-_TEXTS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_ESCAPED: Final = re.compile(rb"\\.")
 _STEPS: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(_STEPS))
 _FROM_JSON: Final = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -103,12 +105,10 @@ def encode_value(value: Mapping[str, Any]) -> bytes:
 
 
 def _depth(data: bytes) -> int:
-    """How deep JSON is nested."""
-    deepest = depth = 0
-    for mark in _TEXTS.sub(b"", data):
-        depth += _STEPS.get(mark, 0)
-        deepest = max(deepest, depth)
-    return deepest
+    """How deep JSON is nested: what stands between its texts, and of that the brackets."""
+    plain = _ESCAPED.sub(b"", data) if b"\\" in data else data
+    marks = b"".join(plain.split(b'"')[::2]).translate(None, _NO_BRACKETS)
+    return max(accumulate(map(_STEPS.__getitem__, marks)))
 
 
 @final

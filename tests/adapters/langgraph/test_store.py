@@ -106,6 +106,27 @@ def test_deletes_between_changes_of_an_item_make_no_change_of_it_wait_for_a_refu
     assert len([each for each in asked if each]) == 2  # the first put, and the first change
 
 
+def nested(levels: int) -> dict[str, Any]:
+    """So deep, with brackets in texts and in keys, and beside it."""
+    value: dict[str, Any] = {'{"\\': "[[{" * 400, "\\": '\\"['}
+    for number in range(levels - 1):
+        value = {'[\\"{' if number % 2 else "}": value, "wide": number}
+    return value
+
+
+def test_the_depth_of_a_value_is_that_of_its_brackets_and_not_of_its_texts(opened: tenure.sync.Store) -> None:
+    store = TenureStore(opened)
+    wide, text = {str(number): {"[": []} for number in range(1_000)}, {"text": '"' + "[" * 300}
+    for value in (nested(200), wide, text):
+        store.put(("a",), "k", value)
+        found = store.get(("a",), "k")
+        assert found is not None
+        assert found.value == value
+
+    with pytest.raises(InvalidInput, match="nested deeper than 200"):
+        store.put(("a",), "k", nested(201))
+
+
 def test_a_thousand_items_and_more_are_put_at_once(opened: tenure.sync.Store) -> None:
     store = TenureStore(opened)
     for turn in range(2):
