@@ -89,7 +89,7 @@ async def test_a_host_that_was_frozen_past_its_lease_lands_nothing_of_what_it_lo
 
 @pytest.mark.slow
 async def test_a_host_that_is_frozen_inside_a_transaction_holds_the_file_and_loses_nothing(database: Path) -> None:
-    async with here(database, tenure.Limits(busy_s=0.2)) as supervisor, child(database) as host:
+    async with here(database, tenure.Limits(busy_s=1.0)) as supervisor, child(database) as host:
         mine = await supervisor.spawn("mine", "reader")
         await host.ask("spawn theirs", "spawned")
         await host.ask("freeze-in-commit", "armed")
