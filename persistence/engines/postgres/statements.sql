@@ -18,9 +18,11 @@ $$;
 SELECT setval(CAST(:sequence AS regclass), :last);
 
 -- name: ownership.end_sessions
--- A host that is frozen, or cut off, in the middle of what it sends would hold its locks until then, and all others up.
+-- A host that is frozen, or cut off, in the middle of what it sends would hold its locks until then, and all others up. A session that
+-- waits for anything but its host, a disk or a lock, is left alone.
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-WHERE application_name = :sessions AND datname = current_database() AND usename = current_user AND pid <> pg_backend_pid();
+WHERE application_name = :sessions AND datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
+  AND wait_event_type = 'Client' AND xact_start IS NOT NULL;
 
 -- name: arrivals.mark
 -- A snapshot says of every transaction whether it is in it: whatever lands later is not, in any order of keys.
