@@ -43,6 +43,8 @@ from tests.persistence.contracts.test_damage import (
     fill,
 )
 
+pytestmark = pytest.mark.sqlite("each case begins with a copy of one file")
+
 ROUNDS = 2
 OF_ONE = {**CONTRACT_TABLES, **TABLES}
 
