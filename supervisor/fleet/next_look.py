@@ -1,8 +1,8 @@
 """When a host looks at the others next: after a while, and at once where one of them hints that it has written something.
 
 Where hints are heard a look a second is enough, for what no hint came of; where they are not, looks are all there is. After a
-look the host rests for three times as long as that took, and no longer than between two looks without hints: however many
-come, looks cost no more than without them, as a rule.
+look the host rests for three times as long as that took, and where a hint has come in each of several rests, as long as
+between two looks without hints: however many come, looks cost no more than without them.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ REST: Final = 3.0
 
 LEAST_REST_S: Final = 0.005
 
+CROWD: Final = 4
+"""Rests in a row in which a hint has come, after which it rests for `POLL_S`: hosts that have much to do need no hint."""
+
 Nap = Callable[[float, trio.Event | None], Awaitable[None]]
 """Sleeps for so many seconds, or until the event."""
 
@@ -48,6 +51,7 @@ class NextLook:
         self._lapse_in = lapse_in
         self._woken = trio.Event()
         self._is_hinted = False
+        self._crowded = 0
         hinting.on_hint = self._hint
         news.on_stir = self._hurry
 
@@ -62,7 +66,8 @@ class NextLook:
             await self._nap(self._limits.poll_wait_s, self._woken if self._hinting.gives else None)
             if not self._is_hinted:
                 return
-        await self._nap(min(max(LEAST_REST_S, REST * took_s), POLL_S), None)
+        await self._nap(POLL_S if self._crowded >= CROWD else min(max(LEAST_REST_S, REST * took_s), POLL_S), None)
+        self._crowded = self._crowded + 1 if self._is_hinted else 0
         while (left_s := self._due(ended) - trio.current_time()) > 0:
             self._woken = trio.Event()
             await self._nap(min(left_s, BEAT_S), self._woken)
