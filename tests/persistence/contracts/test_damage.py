@@ -145,25 +145,15 @@ async def test_damage_is_a_typed_error_and_blocks_one_runtime_alone(tmp_path: Pa
             await restore(store, saved)
 
 
-@pytest.mark.parametrize("place", [0, -1, -(2**40)])
-async def test_a_message_that_stands_before_the_first_is_damage(place: int) -> None:
+@pytest.mark.parametrize("number", [0, -1, -(2**40)])
+@pytest.mark.parametrize(
+    "sql", ["UPDATE nodes SET position = ? WHERE position = 1", "UPDATE sessions SET message_count = ?"]
+)
+async def test_a_message_before_the_first_and_a_count_below_the_messages_are_damage(sql: str, number: int) -> None:
     async with open_seen_store(":memory:") as store:
         await fill(store, "alice")
         stored = await _stored(store)
-        await execute(store, "UPDATE nodes SET position = ? WHERE position = 1", place)
-
-        with pytest.raises(Corrupt):
-            await store.runtimes.replace_session_snapshot_if_current(
-                "alice", stored, envelope("z", session="talk-alice")
-            )
-
-
-@pytest.mark.parametrize("count", [-1, -(2**40)])
-async def test_a_conversation_of_less_than_no_message_is_damage(count: int) -> None:
-    async with open_seen_store(":memory:") as store:
-        await fill(store, "alice")
-        stored = await _stored(store)
-        await execute(store, "UPDATE sessions SET message_count = ?", count)
+        await execute(store, sql, number)
 
         with pytest.raises(Corrupt):
             await store.runtimes.replace_session_snapshot_if_current(

@@ -147,6 +147,7 @@ async def test_a_host_that_stalls_in_the_middle_of_a_group_is_judged_and_holds_n
                         break
                     except Error:
                         await trio.sleep(0.1)
+            assert await other.read_session("a") == ["first", "secon"]
         nursery.cancel_scope.cancel()
 
 
