@@ -63,7 +63,10 @@ class Look:
         self._executor = executor
 
     async def read(self, read: Callable[[Statements], T]) -> T:
-        """Run a sync function over one consistent view. Raises what it raises, and `Contended` where views are lost."""
+        """Run a sync function over one consistent view.
+
+        Raises what it raises, `Contended` where views are lost, and `CannotOpen` where a role of a server may not read that.
+        """
         return await run_to_the_end(self._executor, lambda: in_views(lambda: self._in_one_view(read)))
 
     @contextmanager

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.util import find_spec
 from itertools import count
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -196,10 +197,39 @@ class AnyClass:
         return self._door.engine(None)
 
 
+_known: dict[str, str] = {}
+"""Meanwhile, where each path leads to."""
+
+
+def set_aside(path: Path | str) -> str:
+    """The URL of a new database with all that stands where a path leads to, which nobody has open. It stays."""
+    return _copied(_known[str(path)])
+
+
+@contextmanager
+def leading_to_copy(path: Path | str, *, of: str) -> Generator[None]:
+    """Meanwhile a path leads to a copy of a database that was set aside, where it counts as the store that was filled there."""
+    _known[str(path)] = copy = _copied(of)
+    try:
+        yield
+    finally:
+        del _known[str(path)]
+        drop([name_of(copy)])
+
+
+def _copied(url: str) -> str:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DELETE FROM tenure.timeline")  # or a copy would count as a store that has moved
+    name = next(_names)
+    with psycopg.connect(server_url(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {name_of(url)}".encode())
+    return of_database(name)
+
+
 @contextmanager
 def on_server() -> Generator[None]:
     """Meanwhile every path leads to a database of its own on the server, and ``:memory:`` to a new one each time."""
-    known: dict[str, str] = {}
+    known = _known
     with databases() as fresh, pytest.MonkeyPatch.context() as patch:
 
         def door(target: str, limits: Limits, seams: Seams) -> Any:
@@ -219,4 +249,7 @@ def on_server() -> Generator[None]:
         patch.setitem(choice.ENGINES, choice.NO_SCHEME, door)
         patch.setitem(choice.ENGINES, "sqlite", door)
         patch.setattr(Writer, "raw", in_words_of_sqlite)
-        yield
+        try:
+            yield
+        finally:
+            known.clear()

@@ -151,8 +151,9 @@ class Connecting:
             "tcp_keepalives_interval": str(math.ceil(gone_s / 4)),
             "tcp_keepalives_count": "2",
             "client_min_messages": "warning",
-            # Plans never depend on bound values.
+            # Plans never depend on bound values. They go by an index also while tables are small: they stay while those grow.
             "plan_cache_mode": "force_generic_plan",
+            "enable_seqscan": "off",
             "jit": "off",
             "bytea_output": "hex",
             "extra_float_digits": "1",
@@ -161,8 +162,8 @@ class Connecting:
         }
         if writes:  # a user's query may read its rows as slowly as it likes
             settings["tcp_user_timeout"] = _milliseconds(gone_s)
-            # What a group asks it asks by an index, also while its tables are small: the plan stays as they grow.
-            settings |= dict.fromkeys(("enable_seqscan", "enable_hashjoin", "enable_mergejoin"), "off")
+            # Nor does a group join whole tables; a verification does.
+            settings |= dict.fromkeys(("enable_hashjoin", "enable_mergejoin"), "off")
         calls: list[sql.Composable] = [
             sql.SQL("set_config({}, {}, false)").format(sql.Literal(name), sql.Literal(value))
             for name, value in settings.items()

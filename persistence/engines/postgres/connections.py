@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import final
 
-from tenure.errors import Corrupt, Internal
+from tenure.errors import CannotOpen, Corrupt, Internal
 from tenure.persistence.engines.engine import Again, Row, SqlValue
 
 from .connecting import Connecting
-from .protocol.errors import READ_ONLY, Lost, ServerError, map_error
+from .protocol.errors import NO_RIGHT, READ_ONLY, Lost, ServerError, map_error
 from .protocol.translation import Statement
 from .protocol.wire import Answer, Command, Wire, command, plain
 
@@ -23,13 +23,23 @@ class Reader:
     """See `ReadConnection`. A view is one snapshot: it begins with its first statement, in the same flush."""
 
     def __init__(
-        self, connecting: Connecting, wire: Wire | None, statements: Mapping[str, Statement], wait_s: float
+        self,
+        connecting: Connecting,
+        wire: Wire | None,
+        statements: Mapping[str, Statement],
+        wait_s: float,
+        *,
+        is_look: bool = False,
     ) -> None:
-        """Take the connection; where there is none, or it is lost, one is made within `wait_s` seconds."""
+        """Take the connection; where there is none, or it is lost, one is made within `wait_s` seconds.
+
+        `is_look`: what the role may not read is `CannotOpen`; a host had all rights when it opened.
+        """
         self._connecting = connecting
         self._wire = wire
         self._statements = statements
         self._wait_s = wait_s
+        self._is_look = is_look
         self._begins = False
 
     def begin_read(self) -> None:
@@ -84,11 +94,12 @@ class Reader:
             raise Again(str(exc)) from exc
         for answer in answers:
             if answer.error is not None:
-                raise _map_read_error(answer.error, asked.name)
+                raise self._mapped(answer.error, asked.name)
         return answers[-1]
 
-
-def _map_read_error(error: ServerError, doing: str) -> Exception:
-    if error.state == READ_ONLY:
-        return Internal(detail=f"{doing}: {error.message}")  # a read that writes
-    return map_error(error, doing)
+    def _mapped(self, error: ServerError, doing: str) -> Exception:
+        if error.state == READ_ONLY:
+            return Internal(detail=f"{doing}: {error.message}")  # a read that writes
+        if error.state == NO_RIGHT and self._is_look:
+            return CannotOpen(path=self._connecting.target.shown, detail=error.message)
+        return map_error(error, doing)

@@ -146,7 +146,8 @@ class PostgresEngine:
             connection.close()
             raise
         wire = self._connecting.wire_over(connection)
-        return Reader(self._connecting, wire, self._statements, self._limits.busy_s / MOST_VIEWS), alone
+        wait_s = self._limits.busy_s / MOST_VIEWS
+        return Reader(self._connecting, wire, self._statements, wait_s, is_look=True), alone
 
     def open_query(self) -> QueryConnectionOfItsOwn:
         """See `Engine.open_query`."""

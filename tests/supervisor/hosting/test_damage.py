@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import trio
 import tenure
 from tenure.errors import AskFailed, Corrupt, Error, Internal, StoreBroken
 from tenure.persistence.engines.engine import NotStorable
+from tests.kit import postgres
 from tests.kit.hosting import (
     LONGEST_S,
     virtual_seams,
@@ -43,7 +44,8 @@ from tests.persistence.contracts.test_damage import (
     fill,
 )
 
-pytestmark = pytest.mark.sqlite("each case begins with a copy of one file")
+Copying = Callable[[Path], AbstractContextManager[None]]
+"""Has a copy of the template stand at a path for a while."""
 
 ROUNDS = 2
 OF_ONE = {**CONTRACT_TABLES, **TABLES}
@@ -75,20 +77,34 @@ LIMITS = tenure.Limits(lease_s=300, renew_s=100, poll_s=50)
 BEHAVIOURS = {KIND: tenure.Behaviour(work, in_doubt=in_doubt)}
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two runtimes with a run in flight, and the contract's records of one more."""
-    path = tmp_path_factory.mktemp("damage") / "template.db"
+_templates: dict[str, str] = {}
 
-    async def make() -> None:
+
+@pytest.fixture
+def template(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Copying:
+    """Two runtimes with a run in flight, and the contract's records of one more: filled once on each engine."""
+
+    async def fill_one(path: Path) -> None:
         async with open_seen_store(path, durability="memory") as store:
             await Owner(store, "peer").own()
             await live(Owner(store, "alice"), Owner(store, "bob"))
             await fill(store, "alice's contract")
 
-    trio.run(make)
-    write(path, OTHER_HOST)
-    return path
+    if engine not in _templates:
+        path = tmp_path_factory.mktemp("damage") / "template.db"
+        trio.run(fill_one, path)
+        write(path, OTHER_HOST)
+        _templates[engine] = str(path) if engine == "sqlite" else postgres.set_aside(path)
+    return partial(copy_of_file if engine == "sqlite" else postgres.leading_to_copy, of=_templates[engine])
+
+
+@contextmanager
+def copy_of_file(path: Path, *, of: str) -> Generator[None]:
+    """Meanwhile a copy of a file stands there."""
+    shutil.copy(of, path)
+    yield
+    for old in path.parent.glob(f"{path.name}*"):
+        old.unlink()
 
 
 def write(path: Path, sql: str, *parameters: Any) -> None:
@@ -97,18 +113,17 @@ def write(path: Path, sql: str, *parameters: Any) -> None:
         write_past(path, sql, *parameters)
 
 
-def damaged(template: Path, tmp_path: Path, table: str, column: str, junk: Sequence[Any]) -> Path:
-    copy = tmp_path / "agents.db"
-    for old in tmp_path.glob("agents.db*"):
-        old.unlink()
-    shutil.copy(template, copy)
+@contextmanager
+def damaged(template: Copying, tmp_path: Path, table: str, column: str, junk: Sequence[Any]) -> Generator[Path]:
+    path = tmp_path / "agents.db"
     where = "TRUE"
     if table in OF_ONE:
         name = "alice" if table in TABLES else "alice''s contract"
         alice = f"(SELECT runtime FROM runtimes WHERE runtime_id = '{name}')"
         where = OF_ONE[table].format(alice=alice).replace("talk-alice", "talk-alice''s contract")
-    write(copy, f"UPDATE {table} SET {column} = {junk[0]} WHERE {where}", junk[1])
-    return copy
+    with template(path):
+        write(path, f"UPDATE {table} SET {column} = {junk[0]} WHERE {where}", junk[1])
+        yield path
 
 
 def calls(supervisor: tenure.Supervisor) -> dict[str, Callable[[], Awaitable[Any]]]:
@@ -162,28 +177,29 @@ async def typed(supervisor: tenure.Supervisor) -> list[Any]:
 @pytest.mark.slow
 @pytest.mark.parametrize("table", OF_ONE)
 async def test_a_damaged_row_blocks_its_runtime_and_no_other(
-    template: Path, tmp_path: Path, table: str, autojump_clock: trio.abc.Clock
+    template: Copying, tmp_path: Path, table: str, autojump_clock: trio.abc.Clock
 ) -> None:
     for column, *junk in share(spoilt(table, random.Random(table), ROUNDS), 21):
-        path = damaged(template, tmp_path, table, column, junk)
-        async with unsynced(path) as supervisor:
-            bob = await supervisor.spawn("bob", KIND)
-            done = await (await bob.accept({"text": "new"})).wait_outcome()
-            assert done.phase == "consumed", (table, column, junk, done)
-            await trio.sleep(300)  # whatever is tried again
-            wrong = await typed(supervisor)
-            assert not wrong, (table, column, junk, wrong)
-            assert (await (await bob.accept({"text": "more"})).wait_outcome()).phase == "consumed"
+        with damaged(template, tmp_path, table, column, junk) as path:
+            async with unsynced(path) as supervisor:
+                bob = await supervisor.spawn("bob", KIND)
+                done = await (await bob.accept({"text": "new"})).wait_outcome()
+                assert done.phase == "consumed", (table, column, junk, done)
+                await trio.sleep(300)  # whatever is tried again
+                wrong = await typed(supervisor)
+                assert not wrong, (table, column, junk, wrong)
+                assert (await (await bob.accept({"text": "more"})).wait_outcome()).phase == "consumed"
 
 
 async def test_a_run_whose_record_has_a_boundary_without_its_receipt_says_so(
-    template: Path, tmp_path: Path, autojump_clock: trio.abc.Clock
+    template: Copying, tmp_path: Path, autojump_clock: trio.abc.Clock
 ) -> None:
-    shutil.copy(template, tmp_path / "agents.db")  # whose asks were written without a receipt
-    async with unsynced(tmp_path / "agents.db") as supervisor:
-        await supervisor.spawn("bob", KIND)
-        await trio.sleep(300)
-        letters = await supervisor.dead_letters("bob")
+    path = tmp_path / "agents.db"
+    with template(path):  # whose asks were written without a receipt
+        async with unsynced(path) as supervisor:
+            await supervisor.spawn("bob", KIND)
+            await trio.sleep(300)
+            letters = await supervisor.dead_letters("bob")
 
     missed = "Corrupt: the stored entry 'main/4' is damaged: the receipt of its boundary is missing"
     assert [each.input_id for each in letters if (each.error or "").startswith(missed)] == ["bob one", "bob two"]
@@ -192,17 +208,17 @@ async def test_a_run_whose_record_has_a_boundary_without_its_receipt_says_so(
 @pytest.mark.slow
 @pytest.mark.parametrize("table", ["store", "hosts", "oauth_flow"])
 async def test_a_damaged_row_of_the_store_is_one_typed_error(
-    template: Path, tmp_path: Path, table: str, autojump_clock: trio.abc.Clock
+    template: Copying, tmp_path: Path, table: str, autojump_clock: trio.abc.Clock
 ) -> None:
     every = [(column, *junk) for column in SCHEMA[table] for junk in every_junk(random.Random(column))]
     for column, *junk in share(every, 24):
-        path = damaged(template, tmp_path, table, column, junk)
-        try:
-            async with unsynced(path) as supervisor:
-                bob = await supervisor.spawn("bob", KIND)
-                done = await (await bob.accept({"text": "new"})).wait_outcome()
-                assert done.phase == "consumed", (table, column, junk)
-        except Corrupt:
-            continue
-        except Error as exc:
-            raise AssertionError((table, column, junk)) from exc
+        with damaged(template, tmp_path, table, column, junk) as path:
+            try:
+                async with unsynced(path) as supervisor:
+                    bob = await supervisor.spawn("bob", KIND)
+                    done = await (await bob.accept({"text": "new"})).wait_outcome()
+                    assert done.phase == "consumed", (table, column, junk)
+            except Corrupt:
+                continue
+            except Error as exc:
+                raise AssertionError((table, column, junk)) from exc

@@ -11,6 +11,7 @@ from tenure.errors import Corrupt, CounterOverflow, DiskFull, Internal, InvalidI
 from tenure.persistence.engines.engine import Again, UnknownOutcome
 
 READ_ONLY: Final = "25006"
+NO_RIGHT: Final = "42501"
 QUERY_CANCELED: Final = "57014"
 LOCK_NOT_AVAILABLE: Final = "55P03"
 PROTOCOL_VIOLATION: Final = "08P01"  # bytes that are no value of the type that stands there, say
@@ -20,7 +21,7 @@ LASTING: Final = frozenset(
         READ_ONLY,  # the server has become a standby
         "53200",  # no memory left
         "53400",  # a limit that was set on the server
-        "42501",  # a right that was taken away since the store was opened
+        NO_RIGHT,  # one that was taken away since the store was opened
         "42P01",  # no such table: without USAGE on the schema, or once that was renamed, none is seen
     }
 )

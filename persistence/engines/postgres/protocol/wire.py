@@ -3,12 +3,16 @@
 Commands are gathered and sent in one flush, and their answers come in one; a cursor a statement would cost more than the server
 does. While it waits for the server a thread waits in ``poll``, without the interpreter lock. Every named statement is prepared
 where the connection uses it first, in the same flush.
+
+Plans stay as they were made, also those of tables that were empty then, until the server has looked at these: for a minute, or
+for ever where it does not do that by itself. So a connection has them made anew in good time.
 """
 
 from __future__ import annotations
 
 import select
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol, final
 
 import psycopg
@@ -21,9 +25,16 @@ from .errors import Lost, ServerError, error_of
 from .translation import Statement
 from .values import BINARY, Reader, encoded, reader_of
 
+PLANS_S: Final = 10.0
+"""Seconds for which plans stay, at most: no longer than the connection was old when they were made, and a second at least."""
+
+_YOUNG_S: Final = 1.0
+_FORGET_PLANS: Final = b"DISCARD PLANS"
+
 _FAILED: Final = pq.ExecStatus.FATAL_ERROR
 _SYNC: Final = pq.ExecStatus.PIPELINE_SYNC
 _ABORTED: Final = pq.ExecStatus.PIPELINE_ABORTED
+_IDLE: Final = pq.TransactionStatus.IDLE
 _IN_TRANSACTION: Final = pq.TransactionStatus.INTRANS
 _IN_FAILED: Final = pq.TransactionStatus.INERROR
 
@@ -120,7 +131,9 @@ class Answer:
 
 
 _Told = tuple[str, bool]
-"""The name of a statement, and whether it is described; else it is prepared."""
+"""The name of a statement, and whether it is described; else it is prepared. No name: the plans are forgotten."""
+
+_FORGOTTEN: Final[_Told] = ("", False)
 
 
 @final
@@ -133,8 +146,13 @@ class Wire:
         types: By name of a statement, the types of its parameters as the server has inferred them.
     """
 
-    def __init__(self, connection: psycopg.Connection, patience_s: float) -> None:
-        """Take an idle connection; a server that says nothing for `patience_s` seconds counts as lost."""
+    def __init__(
+        self, connection: psycopg.Connection, patience_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Take an idle connection; a server that says nothing for `patience_s` seconds counts as lost.
+
+        `clock`: by which plans grow old, in seconds.
+        """
         self._connection = connection  # it closes what it is when it goes
         self._pg = connection.pgconn
         self._patience_ms = int(patience_s * 1000)
@@ -142,7 +160,10 @@ class Wire:
         self._owed: list[
             _Told | None
         ] = []  # for each result on its way what it says of a statement, None for a command
-        self._is_owed = False
+        self._syncs = 0  # how many are on their way
+        self._clock = clock
+        self._born = clock()
+        self._plans_until = self._born + _YOUNG_S
         self.trips = 0
         self.warnings = 0
         self.types: dict[str, tuple[int, ...]] = {}
@@ -179,10 +200,10 @@ class Wire:
         """Send commands without waiting for their answers. Raises `Lost`."""
         try:
             self._receive()
+            self._forget_plans()
             for each in commands:
                 self._send(each)
-            self._pg.pipeline_sync()
-            self._is_owed = True
+            self._sync()
             self._flush()
         except psycopg.Error as exc:
             raise self._lost(exc) from exc
@@ -201,6 +222,20 @@ class Wire:
 
     def _notice(self, said: psycopg.errors.Diagnostic) -> None:
         self.warnings += said.severity_nonlocalized == "WARNING"
+
+    def _forget_plans(self) -> None:
+        """Between transactions, where they are old. It is a transaction of its own, and fails alone."""
+        now = self._clock()
+        if now < self._plans_until or self._pg.transaction_status != _IDLE:
+            return
+        self._plans_until = now + min(max(now - self._born, _YOUNG_S), PLANS_S)
+        self._pg.send_query_params(_FORGET_PLANS, None)
+        self._owed.append(_FORGOTTEN)
+        self._sync()
+
+    def _sync(self) -> None:
+        self._pg.pipeline_sync()
+        self._syncs += 1
 
     def _send(self, each: Command) -> None:
         pg, statement = self._pg, each.statement
@@ -222,16 +257,17 @@ class Wire:
         answers: list[Answer] = []
         owed = iter(self._owed)
         refused = False  # a statement that cannot be prepared: its error is the answer to its command
-        while self._is_owed:
+        while self._syncs:
             result = self._next_result()
             if result.status == _SYNC:
-                self._is_owed = False
-                self._owed.clear()
-                break
+                self._syncs -= 1
+                continue
             answer = Answer(result)
             if answer.error is not None and answer.error.ends:
                 raise self._lost(answer.error.message)
             told = next(owed)
+            if told is _FORGOTTEN:
+                continue
             if told is None:
                 if not refused:
                     answers.append(answer)
@@ -245,6 +281,7 @@ class Wire:
                     self.types[name] = answer.types
                 else:
                     self._prepared.add(name)
+        self._owed.clear()
         return answers
 
     def _next_result(self) -> pq.abc.PGresult:

@@ -275,7 +275,17 @@ async def test_a_role_without_rights_is_refused(url: str) -> None:
         for error in (await refused(theirs, CannotOpen), await refused_look(theirs, CannotOpen)):
             assert error.path == target_of(theirs).shown
             assert "permission denied for schema tenure" in error.detail
+        execute(
+            url,
+            f"GRANT USAGE ON SCHEMA tenure TO {role}",
+            f"GRANT SELECT ON tenure.schema_version, tenure.timeline, tenure.sealing, tenure.hosts TO {role}",
+        )
+        async with look_into(theirs) as look:  # it sees what its role may read, and no more
+            assert await look.read(lambda statements: statements.all("promotion.groups")) == []
+            with pytest.raises(CannotOpen, match="permission denied for table runtimes"):
+                await look.read(lambda statements: statements.one("verification.count_runtimes"))
     finally:
+        execute(url, f"DROP OWNED BY {role}")
         execute(url, f"DROP ROLE {role}")
 
 
