@@ -38,6 +38,12 @@ GONE_S: Final = 600.0
 PAUSE_S: Final = 0.05
 """Seconds between two tries to connect."""
 
+_NO_TRANSACTION_TIMEOUT: Final = (
+    "CASE WHEN current_setting('transaction_timeout', true) IS NOT NULL"
+    " THEN set_config('transaction_timeout', '0', false) END"
+)
+"""Servers from 17 on have it."""
+
 REFUSALS: Final = (Again, CannotOpen, WeakDurability)
 """What `Connecting.connect` raises."""
 
@@ -62,8 +68,8 @@ class Connecting:
         self.timeline: Timeline | None = None
         self.sessions = f"tenure {secrets.token_hex(8)}"
 
-    def connect(self, *, writes: bool) -> psycopg.Connection:
-        """One connection, set.
+    def connect(self, *, writes: bool, lock_s: float | None = None) -> psycopg.Connection:
+        """One connection, set. It waits for the lock of another for `lock_s` seconds; None: `Limits.busy_s`.
 
         Raises:
             Again: Not now: the server starts, stops, does not answer, or has no place left; or this process has no descriptor.
@@ -90,7 +96,7 @@ class Connecting:
         except OSError as exc:  # of this process: it has no descriptor left for what waits for the server
             raise Again(str(exc)) from exc
         try:
-            row: Any = connection.execute(self._settings(writes=writes)).fetchone()
+            row: Any = connection.execute(self._settings(lock_s, writes=writes)).fetchone()
         except psycopg.OperationalError as exc:
             connection.close()
             raise Again(str(exc).strip()) from exc
@@ -126,23 +132,24 @@ class Connecting:
         except Lost as exc:
             raise Again(str(exc)) from exc
 
-    def wire_within(self, wait_s: float, *, writes: bool) -> Wire:
+    def wire_within(self, wait_s: float, *, writes: bool, lock_s: float | None = None) -> Wire:
         """A wire that is tried for again and again for so many seconds: what opened once will open again. Raises `Again`."""
-        return _within(wait_s, lambda: self.wire(writes=writes))
+        return _within(wait_s, lambda: self.wire_over(self.connect(writes=writes, lock_s=lock_s)))
 
     def connect_within(self, wait_s: float, *, writes: bool) -> psycopg.Connection:
         """The same of a connection. Raises `Again`."""
         return _within(wait_s, lambda: self.connect(writes=writes))
 
-    def _settings(self, *, writes: bool) -> sql.Composed:
+    def _settings(self, lock_s: float | None, *, writes: bool) -> sql.Composed:
         limits = self.limits
         gone_s = min(max(limits.lease_s / 4, 2.0), GONE_S)
         settings: dict[str, str] = {
             "search_path": self.target.schema,
             "default_transaction_read_only": "off" if writes else "on",
             "default_transaction_isolation": "read committed",
-            "lock_timeout": _milliseconds(limits.busy_s),
+            "lock_timeout": _milliseconds(limits.busy_s if lock_s is None else lock_s),
             "statement_timeout": "0",
+            "idle_session_timeout": "0",
             # A host that is frozen inside a transaction may not hold its rows until it is judged.
             "idle_in_transaction_session_timeout": _milliseconds(max(limits.lease_s / 2, 1.0)),
             "client_connection_check_interval": "10s",
@@ -168,6 +175,7 @@ class Connecting:
             sql.SQL("set_config({}, {}, false)").format(sql.Literal(name), sql.Literal(value))
             for name, value in settings.items()
         ]
+        calls.append(sql.SQL(_NO_TRANSACTION_TIMEOUT))
         asked: list[sql.Composable] = [sql.SQL(each) for each in TIMELINE]
         if writes:
             asked += [sql.SQL(each) for each in KEEPING]

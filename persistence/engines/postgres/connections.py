@@ -33,6 +33,7 @@ class Reader:
     ) -> None:
         """Take the connection; where there is none, or it is lost, one is made within `wait_s` seconds.
 
+        So long does it wait for the lock of another.
         `is_look`: what the role may not read is `CannotOpen`; a host had all rights when it opened.
         """
         self._connecting = connecting
@@ -45,7 +46,7 @@ class Reader:
     def begin_read(self) -> None:
         """See `Reading.begin_read`."""
         if self._wire is None:
-            self._wire = self._connecting.wire_within(self._wait_s, writes=False)
+            self._wire = self._connecting.wire_within(self._wait_s, writes=False, lock_s=self._wait_s)
         self._begins = True
 
     def end_read(self) -> None:

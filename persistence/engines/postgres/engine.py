@@ -75,6 +75,7 @@ class PostgresEngine:
         self._target = target
         self._asked = durability
         self._limits = limits
+        self._view_s = limits.busy_s / MOST_VIEWS
         self._wall_clock = seams.wall_clock
         self._connecting = Connecting(target, limits, durability)
         self._sql = load_statements("postgres/statements.sql")
@@ -122,8 +123,7 @@ class PostgresEngine:
 
     def open_reader(self) -> ReadConnection:
         """See `Engine.open_reader`."""
-        wait_s = self._limits.busy_s / MOST_VIEWS
-        return Reader(self._connecting, None, self._statements, wait_s)
+        return Reader(self._connecting, None, self._statements, self._view_s)
 
     def open_look(self) -> tuple[ReadConnection, bool]:
         """A connection that reads, for a look, which is not a host and makes no tables; and whether no host can be there.
@@ -135,7 +135,7 @@ class PostgresEngine:
             NotADatabase: No store stands there.
             CannotOpen, SchemaMismatch, Again: See `Engine.open`.
         """
-        connection = self._connecting.connect(writes=False)
+        connection = self._connecting.connect(writes=False, lock_s=self._view_s)
         self.blobs = self._tables = TableBlobs(self._connecting, writes=False)  # it may be a standby
         try:
             with asking(self._target, "looking at the tables"):
@@ -146,8 +146,7 @@ class PostgresEngine:
             connection.close()
             raise
         wire = self._connecting.wire_over(connection)
-        wait_s = self._limits.busy_s / MOST_VIEWS
-        return Reader(self._connecting, wire, self._statements, wait_s, is_look=True), alone
+        return Reader(self._connecting, wire, self._statements, self._view_s, is_look=True), alone
 
     def open_query(self) -> QueryConnectionOfItsOwn:
         """See `Engine.open_query`."""

@@ -102,14 +102,38 @@ def is_not_yet(message: str, state: str | None) -> bool:
 
 
 _LATER: Final = (
+    # of the server, or of a pooler before it
     "starting up",
     "shutting down",
     "recovery",
+    "not yet accepting connections",
+    "not accepting connections",
+    "terminating connection",
     "too many clients",
+    "too many connections",
+    "remaining connection slots",
+    "no more connections allowed",
+    "could not fork new process",
+    "out of memory",
+    "cannot connect to server",
+    "server_login_retry",
+    "query_wait_timeout",
+    # of the way there
     "Connection refused",
+    "Connection reset",
+    "Connection timed out",
+    "Broken pipe",
     "closed the connection",
+    "unexpected eof",
+    "EOF detected",
     "timeout expired",
     "No route to host",
+    "Host is down",
     "Network is unreachable",
+    "Network is down",
     "Temporary failure in name resolution",
+    # a socket of the system, which the server removes when it ends
+    "failed: No such file or directory",
 )
+"""Words of what goes away by itself. A server that speaks another language (`lc_messages`) is not understood: see
+docs/postgres.md."""

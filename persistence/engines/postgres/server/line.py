@@ -23,7 +23,7 @@ from tenure.persistence.engines.postgres.protocol.values import array_of
 MOST_BYTES: Final = 7_000
 """Of one hint; the server takes 8,000. What is awaited and does not fit is not said."""
 
-_SETTINGS: Final = "SET synchronous_commit = off; SET idle_session_timeout = 0; SELECT pg_notification_queue_usage()"
+_SETTINGS: Final = "SET synchronous_commit = off; SELECT pg_notification_queue_usage()"
 """A queue of hints that was full stays so, also when all have read it, until a NOTIFY succeeds, or its usage is asked for."""
 
 _SAY: Final = b"""

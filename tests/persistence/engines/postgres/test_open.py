@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+import trio
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
 
@@ -54,10 +56,10 @@ def tables_of(url: str) -> list[str]:
     return [table for (table,) in rows]
 
 
-async def refused(url: str, error: type[Refused]) -> Refused:
+async def refused(url: str, error: type[Refused], limits: Limits | None = None) -> Refused:
     """What an open raises."""
     with pytest.raises(error) as caught:
-        async with open_store(url):
+        async with open_store(url, limits=limits):
             pass
     return caught.value
 
@@ -187,7 +189,15 @@ def test_what_leads_elsewhere_is_shown_as_another_place(target: str, shown: str)
         ("connection timeout expired", "waits"),
         ("could not translate host name: Temporary failure in name resolution", "waits"),
         ("connection to server failed: No route to host", "waits"),
+        ("connection to server failed: FATAL:  the database system is not yet accepting connections", "waits"),
+        ("connection to server failed: FATAL:  terminating connection due to administrator command", "waits"),
+        ("connection to server failed: FATAL:  remaining connection slots are reserved for roles", "waits"),
+        ('connection to server failed: FATAL:  too many connections for role "me"', "waits"),
+        ("FATAL:  server login has been failing, cached error: connect failed (server_login_retry)", "waits"),
+        ("could not receive data from server: Connection reset by peer", "waits"),
         ("could not translate host name: Name or service not known", "refuses"),
+        ('failed: could not open certificate file "a": No such file or directory', "refuses"),
+        ('FATAL:  database "a" is not currently accepting connections', "refuses"),
         ('FATAL:  password authentication failed for user "me"', "refuses"),
         ('FATAL:  database "a" does not exist', "refuses"),
     ],
@@ -303,6 +313,37 @@ async def test_a_server_that_is_not_there_is_waited_for_and_then_refused() -> No
     with pytest.raises(Contended, match="refused"):
         async with look_into("postgresql://127.0.0.1:1/db"):
             pass
+
+
+async def test_a_server_that_has_no_place_left_for_a_role_is_waited_for(url: str) -> None:
+    role = f"one_of_{postgres.name_of(url)}"
+    execute(url, f"CREATE ROLE {role} LOGIN CONNECTION LIMIT 1")
+    parts = urlsplit(url)
+    theirs = urlunsplit(parts._replace(netloc=f"{role}@{parts.hostname}:{parts.port}"))
+    try:
+        with psycopg.connect(theirs):
+            await refused(theirs, Contended, limits=Limits(busy_s=0.2))
+            await refused_look(theirs, Contended)
+    finally:
+        execute(url, f"DROP ROLE {role}")
+
+
+async def test_a_socket_that_its_server_has_removed_is_waited_for(tmp_path: Path) -> None:
+    gone = f"postgresql:///db?host={tmp_path}"
+    await refused(gone, Contended, limits=Limits(busy_s=0.2))
+    await refused_look(gone, Contended)
+
+
+async def test_a_read_waits_for_a_table_that_another_locks_for_as_long_as_a_host_may(url: str) -> None:
+    async with open_store(url, limits=Limits(busy_s=0.6)) as store:
+        await own(store)
+        with psycopg.connect(url) as other:
+            other.execute("LOCK TABLE tenure.inputs")
+            began = trio.current_time()
+            with pytest.raises(Contended, match="lock timeout"):
+                await landed(store, "m")
+            assert 0.5 < trio.current_time() - began < 1.2, "it was three times as long"
+        assert await landed(store, "m") == []
 
 
 async def test_a_look_goes_on_where_its_connection_is_cut(url: str) -> None:
@@ -430,6 +471,8 @@ OF_A_DATABASE = {
     "default_transaction_isolation": "serializable",
     "statement_timeout": "50ms",
     "lock_timeout": "1ms",
+    "idle_session_timeout": "50ms",
+    "transaction_timeout": "50ms",
     "bytea_output": "escape",
     "standard_conforming_strings": "off",
     "timezone": "Asia/Tokyo",
@@ -441,6 +484,9 @@ OF_A_DATABASE = {
 
 @pytest.mark.parametrize("name", OF_A_DATABASE)
 async def test_no_setting_of_the_database_reaches_a_store(url: str, name: str) -> None:
+    with psycopg.connect(url) as connection:
+        if name == "transaction_timeout" and connection.pgconn.server_version < 170_000:
+            pytest.skip("servers before 17 have none")
     execute(url, f"ALTER DATABASE {postgres.name_of(url)} SET {name} = '{OF_A_DATABASE[name]}'")
     query = "SELECT ?::float8, '\\x00ff'::bytea, '1970-01-01T00:00Z'::timestamptz::text, 'a\\b', pg_sleep(0.1) IS NULL"
     async with open_store(url) as store:
