@@ -224,7 +224,7 @@ class Wire:
         self.warnings += said.severity_nonlocalized == "WARNING"
 
     def _forget_plans(self) -> None:
-        """Between transactions, where they are old. It is a transaction of its own, and fails alone."""
+        """Between transactions, where they are old. It is sent as another transaction, and fails alone."""
         now = self._clock()
         if now < self._plans_until or self._pg.transaction_status != _IDLE:
             return
