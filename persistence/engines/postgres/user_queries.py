@@ -58,7 +58,12 @@ class Query:
         self._connection: psycopg.Connection | None = None
 
     def query(self, sql: str, parameters: QueryParameters, limit: int, stopped: Callable[[], bool], /) -> list[Row]:
-        """See `QueryConnectionOfItsOwn.query`. Raises `Contended` where the connection is lost, or cannot be made."""
+        """See `QueryConnectionOfItsOwn.query`. Raises `Contended` where the connection is lost meanwhile, or cannot be made.
+
+        A query whose connection is lost is not begun anew: it may be what its server process has died of.
+        """
+        if self._connection is not None and _is_gone(self._connection):
+            self.close()
         try:
             if self._connection is None:
                 self._connection = self._connecting.connect_within(self._connecting.limits.busy_s, writes=False)
@@ -72,6 +77,19 @@ class Query:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _is_gone(connection: psycopg.Connection) -> bool:
+    """Whether an idle connection was lost: the server was started anew since the last query, say."""
+    pg = connection.pgconn
+    try:
+        poll = select.poll()
+        poll.register(pg.socket, select.POLLIN)
+        while poll.poll(0):
+            pg.consume_input()  # at the end of what came it says so
+    except psycopg.OperationalError:
+        return True
+    return False
 
 
 def run_query(

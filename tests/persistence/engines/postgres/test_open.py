@@ -430,6 +430,19 @@ async def test_a_number_is_read_whole_whatever_the_server_is_set_to(url: str) ->
         assert await connection.query("SELECT ?::float8", [0.1 + 0.2]) == [(0.1 + 0.2,)]
 
 
+async def test_a_query_goes_on_where_its_connection_was_cut_since_the_last_one(url: str) -> None:
+    async with open_store(url) as store, store.read_connection() as connection:
+        for _ in range(3):
+            assert await connection.query("SELECT 1") == [(1,)]
+            execute(
+                url,
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name LIKE 'tenure %'",
+            )
+        with pytest.raises(Contended):  # it is not asked again, for it may be what the server dies of
+            await connection.query("SELECT pg_terminate_backend(pg_backend_pid())")
+        assert await connection.query("SELECT 1") == [(1,)]
+
+
 async def test_nothing_of_a_query_is_left_for_the_next_one(url: str) -> None:
     async with open_store(url) as store, store.read_connection() as connection:
         await connection.query("SELECT set_config('search_path', 'public', false), pg_advisory_lock(7)")
