@@ -146,7 +146,7 @@ def _open(world: _World, number: int) -> None:
         return
     world.living[number] = fork
     _settle_loss(world)  # it opened: what was lost till now is lost, and what it reads from now on is the truth
-    if not world.acknowledged:
+    if not world.acknowledged or world.lost_log:  # the runtime may have gone with the log
         fork.ask("spawn")
 
 

@@ -53,11 +53,13 @@ class Hint:
     Attributes:
         host: Key of the row of the host that says it has given it; None where it cannot be read.
         awaits: Runtimes of which it awaits something.
+        spare_s: Seconds from now on for which it needs no hints: it looks as often as without.
         own: Whether this line has given it itself, to hear whether hints arrive.
     """
 
     host: int | None = None
     awaits: Sequence[str] = ()
+    spare_s: float = 0.0
     own: bool = False
 
 
@@ -78,8 +80,11 @@ class HintLine(Protocol):
         """Whether what was said last is still on its way; until it has arrived nothing more can be said."""
         ...
 
-    def say(self, hosts: Mapping[int, Collection[str]], everyone: Collection[str] | None) -> None:
-        """Give hints: to hosts by the keys of their rows, and to all that live; with what is awaited. Own transaction."""
+    def say(self, hosts: Mapping[int, Collection[str]], everyone: Collection[str] | None, spare_s: float = 0.0) -> None:
+        """Give hints: to hosts by the keys of their rows, and to all that live; with what is awaited. Own transaction.
+
+        With `spare_s` they say that this host needs none for so many seconds.
+        """
         ...
 
     def flush(self) -> bool:

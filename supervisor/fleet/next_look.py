@@ -1,12 +1,14 @@
 """When a host looks at the others next: after a while, and at once where one of them hints that it has written something.
 
 Where hints are heard a look a second is enough, for what no hint came of; where they are not, looks are all there is. After a
-look the host rests for three times as long as that took, and where a hint has come in each of several rests, as long as
-between two looks without hints: however many come, looks cost no more than without them.
+look the host rests for three times as long as that took. Where hints make it look twice as often as it would without them, it
+looks as often as without for a while, and asks the others to spare it hints: however many come, looks cost hardly more.
 """
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final, final
 
@@ -14,6 +16,7 @@ import trio
 
 from tenure.persistence.seams.limits import POLL_S, Limits
 from tenure.persistence.writing.hinting.hinting import Hinting
+from tenure.persistence.writing.hinting.pace import SPARE_S
 
 from .news import News
 
@@ -28,8 +31,11 @@ REST: Final = 3.0
 
 LEAST_REST_S: Final = 0.005
 
-CROWD: Final = 4
-"""Rests in a row in which a hint has come, after which it rests for `POLL_S`: hosts that have much to do need no hint."""
+CROWD: Final = 8
+"""Looks in a row, each after a hint, that are judged together."""
+
+CROWDED_S: Final = POLL_S / 2
+"""Where they have come this soon after one another, on average, hints cost more looks than they save."""
 
 Nap = Callable[[float, trio.Event | None], Awaitable[None]]
 """Sleeps for so many seconds, or until the event."""
@@ -51,8 +57,10 @@ class NextLook:
         self._lapse_in = lapse_in
         self._woken = trio.Event()
         self._is_hinted = False
-        self._crowded = 0
+        self._rests = deque[float](maxlen=CROWD)
+        self._spared_until = -math.inf
         hinting.on_hint = self._hint
+        hinting.on_held_back = self._hurry
         news.on_stir = self._hurry
 
     async def wait(self, took_s: float) -> None:
@@ -62,18 +70,29 @@ class NextLook:
         """
         ended = trio.current_time()
         if not self._hinting.is_heard:
+            self._rests.clear()
             self._woken = trio.Event()
             await self._nap(self._limits.poll_wait_s, self._woken if self._hinting.gives else None)
             if not self._is_hinted:
                 return
-        await self._nap(POLL_S if self._crowded >= CROWD else min(max(LEAST_REST_S, REST * took_s), POLL_S), None)
-        self._crowded = self._crowded + 1 if self._is_hinted else 0
-        while (left_s := self._due(ended) - trio.current_time()) > 0:
-            self._woken = trio.Event()
-            await self._nap(min(left_s, BEAT_S), self._woken)
+        if ended < self._spared_until:
+            await self._nap(min(POLL_S, self._limits.poll_wait_s), None)
+        else:
+            await self._nap(min(max(LEAST_REST_S, REST * took_s), POLL_S), None)
+            while (left_s := self._due(ended) - trio.current_time()) > 0:
+                self._woken = trio.Event()
+                await self._nap(min(left_s, BEAT_S), self._woken)
+            self._judge(trio.current_time() - ended)
         if self._is_hinted:
             self._is_hinted = False
             self._news.stir(is_hinted=True)  # the host that hints may have written nothing that a counter shows
+
+    def _judge(self, rested_s: float) -> None:
+        self._rests.append(rested_s if self._is_hinted else math.inf)
+        if len(self._rests) == CROWD and sum(self._rests) <= CROWD * CROWDED_S:
+            self._rests.clear()
+            self._spared_until = trio.current_time() + SPARE_S + BEAT_S  # it may take a while until others have heard
+            self._hinting.spare()
 
     def _due(self, ended: float) -> float:
         if self._is_hinted or not self._hinting.is_heard:
@@ -84,7 +103,8 @@ class NextLook:
         lapse_in_s = self._lapse_in()
         if lapse_in_s > 0:
             seldom_s = min(seldom_s, lapse_in_s)
-        return ended + (min(seldom_s, POLL_S) if self._news.hurries else seldom_s)
+        soon = self._news.hurries or self._hinting.holds_back
+        return ended + (min(seldom_s, POLL_S) if soon else seldom_s)
 
     def _hint(self) -> None:
         self._is_hinted = True

@@ -4,12 +4,16 @@ Theory of operation. When a group has landed, and its callers have their answers
 task says so on a line, at most once each `GAP_S` to one host (`pace`); the line hears what others say to this host.
 All of it is in the loop: no thread stands by, and what is sent is never waited for by anyone.
 
+A host that hints make look too often looks as often as without (`supervisor/fleet/next_look.py`): it says so, and is
+spared them for a while. Who awaits something of it looks as often meanwhile.
+
 A hint is never the truth. Where the line is lost it is opened again, and meanwhile the host looks as often as without hints
 (`is_heard`): so a server, or what stands before it, that passes none on costs nothing but looks.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
@@ -28,7 +32,7 @@ from tenure.persistence.seams.nursery import together
 
 from .awaiting import Awaiting
 from .concerns import concerned
-from .pace import ALL, GAP_TO_ALL_S, MOST_AWAITED, Pace
+from .pace import ALL, GAP_TO_ALL_S, MOST_AWAITED, SPARE_S, Pace
 
 SHORTEST_S: Final = 0.25
 """Seconds until a line that was lost is opened again; they double up to `LONGEST_S`."""
@@ -73,6 +77,7 @@ class Hinting:
         is_heard: Whether hints arrive here: a hint that it gave itself has come back on its line.
         listens_as: Key of the row of this host under which the line was opened last.
         on_hint: Called with each hint that has come from another host, and where `is_heard` changes. It may not raise.
+        on_held_back: Called where `holds_back` may have come true. It may not raise.
     """
 
     def __init__(
@@ -81,12 +86,14 @@ class Hinting:
         """Open nothing yet; without `open_line` nothing is ever done. `host` is the key of the row of this host."""
         self.is_heard = False
         self.on_hint: Callable[[], None] = _nothing
+        self.on_held_back: Callable[[], None] = _nothing
         self._open_line = open_line
         self._make_executor = make_executor
         self._host = host
         self._pace = Pace()
         self._awaiting = Awaiting()
         self._ownerless: set[str] = set()
+        self._spare_until = -math.inf
         self._use = trio.CancelScope()
         self.listens_as: int | None = None
         self._stirred = trio.Event()
@@ -96,6 +103,17 @@ class Hinting:
     def gives(self) -> bool:
         """Whether there is a line at all."""
         return self._open_line is not None
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether this host awaits something of one that has not heard of it, for that one needs no hints now."""
+        return self._pace.holds_back
+
+    def spare(self) -> None:
+        """Have others give this host no hints for `SPARE_S`: it looks as often as without."""
+        self._spare_until = trio.current_time() + SPARE_S
+        self._pace.ask(ALL)
+        self._stirred.set()
 
     def landed(self, commits: Sequence[Commit], elsewhere: Elsewhere) -> None:
         """These have landed in one group, and their callers have their answers."""
@@ -115,6 +133,8 @@ class Hinting:
             self._pace.ask(ALL, found.ownerless, not_before=now + GAP_TO_ALL_S)
         if found.all:
             self._pace.ask(ALL)
+        if self._pace.holds_back:
+            self.on_held_back()
         if self.listens_as not in (None, self._host()):
             self._use.cancel()  # this host was judged dead, and has another row
         self._stirred.set()
@@ -180,11 +200,12 @@ class Hinting:
         while True:
             self._stirred = trio.Event()
             if not line.is_busy:
-                due = self._pace.take(trio.current_time())
+                now = trio.current_time()
+                due = self._pace.take(now)
                 if due is not None:
                     if due.everyone is not None:
                         self._ownerless.clear()
-                    line.say(due.hosts, due.everyone)
+                    line.say(due.hosts, due.everyone, max(0.0, self._spare_until - now))
                     self._said.set()
                     self._said = trio.Event()
             while line.flush():
@@ -198,8 +219,12 @@ class Hinting:
             self._set_heard(is_heard=True)
             self._pace.ask(ALL)  # they see this host at once
             return
-        if hint.host is not None and self._awaiting.note(hint.host, hint.awaits, trio.current_time()):
-            self._pace.ask(hint.host)
+        if hint.host is not None:
+            now = trio.current_time()
+            if hint.spare_s > 0:
+                self._pace.spare(hint.host, now + min(hint.spare_s, SPARE_S))
+            if self._awaiting.note(hint.host, hint.awaits, now):
+                self._pace.ask(hint.host)
         self.on_hint()
 
     def _set_heard(self, *, is_heard: bool) -> None:

@@ -19,6 +19,9 @@ given: a host that has much to do looks anyway, and each hint is a transaction o
 GAP_TO_ALL_S: Final = 0.05
 """The same of hints to all; they do not double."""
 
+SPARE_S: Final = 2.0
+"""Most seconds for which a host gets no hints because it said that it needs none."""
+
 MOST_AWAITED: Final = 1_000
 """Runtimes that one hint says are awaited; while no line is open no more than these are kept."""
 
@@ -56,6 +59,12 @@ class Pace:
         self._not_before: dict[int | None, float] = {}
         self._free_at: dict[int | None, float] = {}
         self._gaps: dict[int | None, float] = {}
+        self._spared: dict[int | None, float] = {}
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether what this host awaits of another is not said, for that host needs no hints now."""
+        return any(self._waiting.get(each) for each in self._spared)
 
     @property
     def waits(self) -> bool:
@@ -77,6 +86,11 @@ class Pace:
         before = not_before if is_new else min(not_before, self._not_before.get(host, -math.inf))
         self._not_before[host] = before
 
+    def spare(self, host: int, until: float) -> None:
+        """Give a host no hint until then: it needs none. What is for all it gets."""
+        if host in self._spared or len(self._spared) < MOST_TARGETS:
+            self._spared[host] = until
+
     def withdraw(self, host: int | None) -> None:
         """Give no hint there, where it was to wait for a time; nothing else is withdrawn."""
         if self._not_before.get(host, -math.inf) > -math.inf:
@@ -87,6 +101,7 @@ class Pace:
         self._not_before = dict.fromkeys(self._waiting, -math.inf)
         self._free_at.clear()
         self._gaps.clear()
+        self._spared.clear()
 
     def take(self, now: float) -> Due | None:
         """What is due; it counts as said. None where nothing is."""
@@ -94,6 +109,7 @@ class Pace:
         if not due:
             return None
         said = {each: self._drop(each) for each in due}
+        self._spared = {host: until for host, until in self._spared.items() if until > now}
         self._gaps = {host: gap for host, gap in self._gaps.items() if now - self._free_at[host] < gap}
         self._free_at = {host: at for host, at in self._free_at.items() if host in self._gaps}
         for each in due:
@@ -105,7 +121,8 @@ class Pace:
         return Due(hosts={host: awaited for host, awaited in said.items() if host is not None}, everyone=everyone)
 
     def _at(self, host: int | None) -> float:
-        return max(self._not_before.get(host, -math.inf), self._free_at.get(host, -math.inf))
+        known = (self._not_before, self._free_at, self._spared)
+        return max(times.get(host, -math.inf) for times in known)
 
     def _drop(self, host: int | None) -> Collection[str]:
         self._not_before.pop(host, None)

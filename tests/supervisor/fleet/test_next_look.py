@@ -6,13 +6,17 @@ from typing import Any, cast
 
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
+from tenure.persistence.engines.listeners import Hint
 from tenure.persistence.seams.executors import InlineExecutor
 from tenure.persistence.seams.limits import POLL_S, Limits
 from tenure.persistence.writing.hinting.hinting import Hinting
+from tenure.persistence.writing.hinting.pace import SPARE_S
 from tenure.supervisor.fleet.news import News
-from tenure.supervisor.fleet.next_look import CROWD, LEAST_REST_S, REST, SELDOM_S, NextLook
+from tenure.supervisor.fleet.next_look import BEAT_S, CROWD, LEAST_REST_S, REST, SELDOM_S, NextLook
+from tests.persistence.writing.hinting.test_hinting import Line
+from tests.persistence.writing.hinting.test_pace import accept
 
 
 async def nap(seconds: float, woken: trio.Event | None) -> None:
@@ -39,25 +43,76 @@ async def test_a_host_that_is_hinted_at_rests_after_a_look_and_never_longer_than
     assert autojump_clock.current_time() - began == pytest.approx(rests_s + SELDOM_S)
 
 
-async def test_a_host_that_is_hinted_at_in_each_rest_rests_as_long_as_without_hints_until_none_comes(
-    autojump_clock: MockClock,
+@pytest.mark.parametrize("took_s", [0.0, 0.008], ids=["quick", "slow"])
+async def test_a_host_that_hints_make_look_as_often_as_without_looks_so_for_a_while_and_is_spared_them(
+    autojump_clock: MockClock, took_s: float
 ) -> None:
-    hinting = Hinting(None, InlineExecutor, lambda: 1)
+    hinting, spared_at = Hinting(None, InlineExecutor, lambda: 1), list[float]()
     hinting.is_heard = True
+    hinting.spare = lambda: spared_at.append(autojump_clock.current_time())  # type: ignore[method-assign]
     next_look = NextLook(hinting, Limits(), News(cast("Any", None)), nap, lambda: 10.0)
 
     async def rested() -> float:
         began = autojump_clock.current_time()
-        await next_look.wait(0.0)
+        await next_look.wait(took_s)
         return autojump_clock.current_time() - began
 
-    rests: list[float] = []
-    for _ in range(CROWD + 2):
+    before = min(max(LEAST_REST_S, REST * took_s), POLL_S)
+    for _ in range(CROWD):
+        assert not spared_at
         hinting.on_hint()
-        rests.append(await rested())
-    seldom = await rested()
-    hinting.on_hint()
+        assert await rested() == pytest.approx(before)
+    assert len(spared_at) == 1
 
-    assert rests == pytest.approx([LEAST_REST_S] * CROWD + [POLL_S] * 2)
-    assert seldom == pytest.approx(SELDOM_S)
-    assert await rested() == pytest.approx(LEAST_REST_S)
+    while autojump_clock.current_time() - spared_at[0] < SPARE_S + BEAT_S - POLL_S / 2:
+        hinting.on_hint()
+        assert await rested() == pytest.approx(POLL_S)
+    while (seldom := await rested()) < SELDOM_S / 2:
+        assert seldom == pytest.approx(POLL_S)
+    assert seldom == pytest.approx(SELDOM_S), "none has come since"
+    hinting.on_hint()
+    assert await rested() == pytest.approx(before)
+    assert len(spared_at) == 1
+
+
+async def test_a_host_whose_hints_come_more_seldom_than_looks_without_them_is_not_spared_them(
+    autojump_clock: MockClock,
+) -> None:
+    hinting, spared = Hinting(None, InlineExecutor, lambda: 1), list[float]()
+    hinting.is_heard = True
+    hinting.spare = lambda: spared.append(0.0)  # type: ignore[method-assign]
+    next_look = NextLook(hinting, Limits(), News(cast("Any", None)), nap, lambda: 10.0)
+
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def hints() -> None:
+            while True:
+                await trio.sleep(2 * POLL_S)
+                hinting.on_hint()
+
+        for _ in range(3 * CROWD):
+            await next_look.wait(0.0)
+        nursery.cancel_scope.cancel()
+    assert autojump_clock.current_time() > 5 * CROWD * POLL_S
+    assert not spared
+
+
+async def test_a_host_looks_as_without_hints_while_one_of_which_it_awaits_something_is_spared_them(
+    autojump_clock: MockClock,
+) -> None:
+    line = Line()
+    hinting = Hinting(lambda _: line, InlineExecutor, lambda: 1)
+    next_look = NextLook(hinting, Limits(), News(cast("Any", None)), nap, lambda: 10.0)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hinting.serve)
+        line.come(Hint(host=1, own=True), Hint(host=7, spare_s=SPARE_S))
+        await wait_all_tasks_blocked()
+        await next_look.wait(0.0)  # for the hint itself
+        began = autojump_clock.current_time()
+        async with trio.open_nursery() as looking:
+            looking.start_soon(next_look.wait, 0.0)
+            await trio.sleep(POLL_S / 2)
+            hinting.landed([accept("theirs")], {"theirs": 7})
+        assert autojump_clock.current_time() - began == pytest.approx(POLL_S), "it does not sleep on"
+        nursery.cancel_scope.cancel()

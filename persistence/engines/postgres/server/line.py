@@ -42,10 +42,12 @@ class _Words(msgspec.Struct, omit_defaults=True):
     Attributes:
         host: Key of the row of who gives it.
         awaits: Runtimes of which that host awaits something.
+        spare: Milliseconds for which that host needs no hints.
     """
 
     host: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
     awaits: list[str] = []
+    spare: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] = 0
 
 
 _ENCODER: Final = msgspec.json.Encoder()
@@ -87,10 +89,10 @@ class ServerLine:
         except psycopg.Error as exc:
             raise Again(str(exc).strip()) from exc
 
-    def say(self, hosts: Mapping[int, Collection[str]], everyone: Collection[str] | None) -> None:
+    def say(self, hosts: Mapping[int, Collection[str]], everyone: Collection[str] | None, spare_s: float = 0.0) -> None:
         """See `HintLine.say`."""
         try:
-            self._send(hosts, everyone)
+            self._send(hosts, everyone, spare_s)
         except psycopg.Error as exc:
             raise Again(str(exc).strip()) from exc
 
@@ -122,21 +124,24 @@ class ServerLine:
         """See `HintLine.close`."""
         self._connection.close()
 
-    def _send(self, hosts: Mapping[int, Collection[str]], everyone: Collection[str] | None) -> None:
-        words = [self._words(each) for each in hosts.values()]
+    def _send(
+        self, hosts: Mapping[int, Collection[str]], everyone: Collection[str] | None, spare_s: float = 0.0
+    ) -> None:
+        spare = int(1000 * spare_s)
+        words = [self._words(each, spare) for each in hosts.values()]
         self._pg.send_query_params(
             _SAY,
             [
                 self._channels.encode(),
                 array_of([str(each) for each in hosts]).encode(),
                 array_of(words).encode(),
-                None if everyone is None else self._words(everyone).encode(),
+                None if everyone is None else self._words(everyone, spare).encode(),
                 str(self.host).encode(),
             ],
         )
         self.is_busy = True
 
-    def _words(self, awaited: Collection[str]) -> str:
+    def _words(self, awaited: Collection[str], spare: int) -> str:
         left = MOST_BYTES
         fits: list[str] = []
         for each in awaited:
@@ -144,7 +149,7 @@ class ServerLine:
             if left < 0:
                 break
             fits.append(each)
-        return _ENCODER.encode(_Words(host=self.host, awaits=fits)).decode()
+        return _ENCODER.encode(_Words(host=self.host, awaits=fits, spare=spare)).decode()
 
 
 def hint_of(words: bytes, host: int) -> Hint:
@@ -153,7 +158,7 @@ def hint_of(words: bytes, host: int) -> Hint:
         said = _DECODER.decode(words)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return Hint()
-    return Hint(host=said.host, awaits=said.awaits, own=said.host == host)
+    return Hint(host=said.host, awaits=said.awaits, spare_s=said.spare / 1000, own=said.host == host)
 
 
 def elsewhere(locked: Iterable[Row], reached: Collection[str], host: int) -> Elsewhere:

@@ -72,9 +72,9 @@ def saying(monkeypatch: pytest.MonkeyPatch) -> Generator[list[tuple[int, float, 
     said: list[tuple[int, float, Any, Any]] = []
     say = ServerLine.say
 
-    def noted(line: ServerLine, hosts: Any, everyone: Any) -> None:
+    def noted(line: ServerLine, hosts: Any, everyone: Any, spare_s: float) -> None:
         said.append((line.host, trio.current_time(), dict(hosts), everyone))
-        say(line, hosts, everyone)
+        say(line, hosts, everyone, spare_s)
 
     with monkeypatch.context() as patch:
         patch.setattr(ServerLine, "say", noted)
@@ -252,6 +252,25 @@ async def test_a_flood_is_said_at_most_once_each_5_ms_to_a_host(url: str, monkey
         assert all(later - earlier >= GAP_S - 1e-9 for earlier, later in pairwise(times))
 
 
+async def test_a_host_that_needs_no_hints_is_said_none_and_hears_at_the_end_of_that(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with host(url) as one, host(url) as two:
+        await two.spawn("a", "chat")
+        with saying(monkeypatch) as said, trio.fail_after(SOON_S):
+            await until(lambda: hinting_of(one).is_heard and hinting_of(two).is_heard)
+            await settled()
+            hinting_of(two).spare()
+            await settled()
+            said.clear()
+            ticket = await one.accept("a", "first")
+            await settled()
+            assert not [each for each in said if each[0] == hinting_of(one).listens_as]
+            outcome = await ticket.wait_outcome()
+            assert outcome.phase is tenure.InputPhase.CONSUMED
+            assert [awaited for _, _, hosts, _ in said for awaited in hosts.values() if awaited] == [{"a"}]
+
+
 async def test_where_hints_are_off_nothing_listens_and_looks_are_the_truth(url: str) -> None:
     behaviours = {"chat": chat}
     async with (
@@ -312,6 +331,8 @@ async def test_false_and_unreadable_hints_change_nothing(url: str) -> None:
 def test_what_a_hint_says_is_read_as_far_as_it_can_be() -> None:
     assert hint_of(b'{"host":3,"awaits":["a"]}', 4) == Hint(host=3, awaits=["a"])
     assert hint_of(b'{"host":4}', 4).own
+    assert hint_of(b'{"host":3,"spare":1500}', 4) == Hint(host=3, spare_s=1.5)
+    assert hint_of(b'{"host":3,"spare":-1}', 4) == Hint()
     for words in (b"", b"{", b"3", b'{"host":0}', b'{"host":9223372036854775808}', b'{"host":3,"awaits":3}', b"\xff"):
         assert hint_of(words, 4) == Hint()
     for opens, closes in (("[", "]"), ('{"a":', "}")):  # deeper than the decoder goes
@@ -324,9 +345,10 @@ async def test_a_hint_says_of_what_is_awaited_only_what_fits(url: str) -> None:
         awaited = ["\N{SNOWMAN}" * 250 + str(n) for n in range(20)]
         with trio.fail_after(SOON_S):
             await heard_on(line)
-            line.say({1: awaited}, None)
+            line.say({1: awaited}, None, 1.5)
             (hint,) = await heard_on(line)
         assert hint.own
+        assert hint.spare_s == 1.5
         assert 0 < len(hint.awaits) < len(awaited)
         assert sum(len(each.encode()) for each in hint.awaits) <= MOST_BYTES
     finally:

@@ -17,7 +17,7 @@ from tenure.persistence.engines.listeners import NOWHERE, Hint, HintLine
 from tenure.persistence.facets.ownership.requests import FinishRequest
 from tenure.persistence.seams.executors import InlineExecutor, ThreadExecutor
 from tenure.persistence.writing.hinting.hinting import Hinting
-from tenure.persistence.writing.hinting.pace import GAP_TO_ALL_S
+from tenure.persistence.writing.hinting.pace import GAP_TO_ALL_S, SPARE_S
 from tests.kit.stores import name
 from tests.persistence.writing.hinting.test_pace import accept, take
 
@@ -34,6 +34,7 @@ class Line:
         self._here, self._there = socket.socketpair()
         self._come: list[Hint] = []
         self.said: list[tuple[dict[int, set[str]], set[str] | None]] = []
+        self.spared_s = 0.0
         self.is_lost = False
         self.is_closed = False
 
@@ -48,7 +49,8 @@ class Line:
     def fileno(self) -> int:
         return self._here.fileno()
 
-    def say(self, hosts: Mapping[int, Collection[str]], everyone: Collection[str] | None) -> None:
+    def say(self, hosts: Mapping[int, Collection[str]], everyone: Collection[str] | None, spare_s: float = 0.0) -> None:
+        self.spared_s = spare_s
         self.said.append(({host: set(each) for host, each in hosts.items()}, None if everyone is None else {*everyone}))
 
     def flush(self) -> bool:
@@ -158,3 +160,42 @@ async def test_what_no_host_owns_is_said_to_all_unless_its_own_host_has_taken_it
         assert line.said == [({}, {"theirs"})]
         nursery.cancel_scope.cancel()
     assert autojump_clock.current_time() > 0
+
+
+async def test_a_host_that_needs_no_hints_gets_one_at_the_end_of_that_and_what_is_awaited_of_it_goes_along(
+    autojump_clock: MockClock,
+) -> None:
+    line = Line()
+    hinting = Hinting(lambda _: line, InlineExecutor, lambda: ME)
+    held: list[float] = []
+    hinting.on_held_back = lambda: held.append(autojump_clock.current_time())
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hinting.serve)
+        await wait_all_tasks_blocked()
+        hinting.spare()
+        await wait_all_tasks_blocked()
+        assert line.said == [({}, set())]
+        assert line.spared_s == SPARE_S
+
+        line.come(Hint(host=7, spare_s=100 * SPARE_S))
+        await wait_all_tasks_blocked()
+        began = autojump_clock.current_time()
+        hinting.landed([answer("a"), accept("b"), accept("c")], {"b": 7, "c": 8})
+        await trio.sleep(SPARE_S - 0.1)
+        assert line.said[1:] == [({8: {"c"}}, None)]
+        assert held == [began]
+        assert hinting.holds_back
+        await trio.sleep(0.2)
+        assert line.said[2:] == [({7: {"b"}}, None)]
+        assert not hinting.holds_back
+
+        hinting.landed([accept("b")], {"b": 7})
+        await trio.sleep(0.1)
+        assert line.said[3:] == [({7: {"b"}}, None)]
+
+        line.come(Hint(host=7, spare_s=SPARE_S))
+        await wait_all_tasks_blocked()
+        hinting.landed([accept("b")], {"b": 7})
+        await hinting.say_last()
+        assert line.said[4:] == [({7: {"b"}}, None)], "this host goes"
+        nursery.cancel_scope.cancel()
