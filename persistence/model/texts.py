@@ -26,6 +26,9 @@ FRAMES: Final = 4
 LEAVES: Final = 100
 """Most leaves of a group that are named in a text."""
 
+YIELDED: Final = "trio.run received unrecognized yield message"
+"""How trio's error begins where code hands up what trio does not know."""
+
 _MACHINERY: Final = ("tenure", "trio", "outcome")
 
 # What an exception holds, asked past whatever its class has put in the place of it.

@@ -6,6 +6,10 @@ kept, and raised in the main task where that waits. So every function of this li
 store is opened. Trio judges by the innermost frame that has a mark. What users hand over (behaviours, async steps, hooks) is
 called through `unprotected`, so that a behaviour that computes for ever can still be interrupted.
 
+That is also where a loop is spared what it cannot bear of users' code. What a task hands up that is not the loop's, trio and
+asyncio print into their error, in the loop itself: a text that raises would end the host, or leave a task that never ends. So
+it is refused right there (`driven`), in the code that handed it up.
+
 What is left are the waits of the main task. A wait that must not be cut off stands in a separate task (`to_the_end`), or keeps
 the signal for later (`raise_later`) as it does with a cancellation that comes too late.
 
@@ -20,12 +24,14 @@ import signal
 import sys
 import threading
 import types
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final, ParamSpec, TypeVar, cast, final
 
 import outcome
 import trio
+
+from tenure.persistence.model.texts import YIELDED, class_name
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -60,7 +66,7 @@ def _protect(value: object, module: str) -> None:
         inner: Any = value
         while (wrapped := getattr(inner, "__wrapped__", None)) is not None:
             inner = wrapped
-        if inner is not unprotected:
+        if inner not in (unprotected, driven):
             _protect_code(inner.__code__)
 
 
@@ -79,9 +85,80 @@ def _protect_code(code: types.CodeType) -> None:
 
 
 @trio.lowlevel.disable_ki_protection
-async def unprotected(function: Callable[..., Awaitable[T]], *arguments: object) -> T:
+def unprotected(function: Callable[..., Awaitable[T]], *arguments: object) -> Awaitable[T]:
     """Call an async function of the user's, which Ctrl-C may stop between any two of its lines."""
-    return await function(*arguments)
+    known, rest = _of_trio()
+    return driven(function(*arguments), known, _foreign_to_trio, rest)
+
+
+@trio.lowlevel.disable_ki_protection
+@types.coroutine
+def driven(
+    code: Awaitable[T], known: Collection[object], judge: Callable[[object], BaseException | None], rest: object
+) -> Generator[Any, Any, T]:
+    """Await what a user's code has given, and hand up to the loop nothing that the loop does not know.
+
+    Args:
+        code: What is awaited.
+        known: Classes of what the loop knows by its class alone.
+        judge: Asked about all else: what the code is to raise, or None where the loop knows it.
+        rest: Handed up in the place of what the loop does not know: it has its turn also where code goes on and on with that.
+    """
+    given: Any = code
+    inner: Any = cast("Any", given if type(given) is types.CoroutineType else _awaited(code))
+    step, given = inner.send, None
+    while True:
+        try:
+            asked = step(given)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        finally:
+            given = None  # an exception in it would hold this frame, which holds it
+        error = None if type(asked) in known else judge(asked)
+        try:
+            given = yield asked if error is None else rest
+        except BaseException as exc:  # noqa: BLE001 - of the loop's, and raised where the code waits
+            step, given = inner.throw, exc
+        else:
+            step = inner.send
+            if error is not None:
+                step, given = inner.throw, error
+        error = None
+
+
+async def _awaited(code: Awaitable[T]) -> T:
+    return await code
+
+
+def _foreign_to_trio(asked: object) -> BaseException | None:
+    """What is raised in code that hands this up to trio; None where trio knows it."""
+    if asked is _of_trio()[1]:
+        return None
+    # As trio begins it, and with no more of the object than its class.
+    said = f"{YIELDED} of class {class_name(asked)}"
+    return TypeError(f"{said}. Are you trying to use a library written for some other framework like asyncio?")
+
+
+@functools.cache
+def _of_trio() -> tuple[frozenset[object], object]:
+    """The classes of what trio's functions hand up, of which trio has no public name, and what lets others run."""
+    home = type(_handed_up(trio.lowlevel.wait_task_rescheduled, _never)).__module__
+    values: list[object] = list(vars(sys.modules[home]).values())
+    known = frozenset([each for each in values if isinstance(each, type) and each.__module__ == home])
+    return known, _handed_up(trio.lowlevel.cancel_shielded_checkpoint)
+
+
+def _never(_: object) -> trio.lowlevel.Abort:
+    return trio.lowlevel.Abort.FAILED
+
+
+def _handed_up(function: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any) -> object:
+    code = function(*arguments)
+    try:
+        return code.send(None)
+    finally:
+        code.close()
 
 
 def raise_later() -> None:

@@ -12,6 +12,8 @@ from typing import Any, Final, ParamSpec, TypeVar, final
 import outcome
 import trio
 
+from tenure.persistence.model.texts import class_name
+from tenure.persistence.seams.interrupts import driven
 from tenure.portals.loops import ProgramLoop
 from tenure.portals.portal import in_loop
 
@@ -78,6 +80,20 @@ async def run_on_loop(program: ProgramLoop, function: Callable[[], Coroutine[Any
         return await _LoopCall(program.loop, function).wait()
 
 
+_KNOWN: Final = (type(None),)
+_FUTURES: Final[tuple[type[Any], ...]] = (asyncio.Future, asyncio.Task)
+
+
+def _foreign_to_asyncio(asked: object) -> BaseException | None:
+    """What is raised in code that hands this up to asyncio; None where it is a future that is awaited."""
+    try:
+        if getattr(asked, "_asyncio_future_blocking", None) is True and (type(asked) in _FUTURES or repr(asked)):
+            return None
+    except Exception as exc:  # noqa: BLE001 - asyncio asks it the same, and would leave the task for ever
+        return RuntimeError(f"Task got bad yield of class {class_name(asked)}, which raised {class_name(exc)}")
+    return RuntimeError(f"Task got bad yield of class {class_name(asked)}")
+
+
 _ON_LOOP: Final = weakref.WeakSet[Callable[..., Any]]()
 
 
@@ -112,7 +128,8 @@ class _LoopCall:
         self._task.add_done_callback(self._done)
 
     async def _call(self) -> Any:
-        return await self._function()  # called in here, so that even a call that does not fit ends as this task's error
+        # Called in here, so that even a call that does not fit ends as this task's error.
+        return await driven(self._function(), _KNOWN, _foreign_to_asyncio, None)
 
     def _cancel(self) -> None:
         if self._task is not None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import functools
 import inspect
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from pathlib import Path
 from typing import Any
 
@@ -520,5 +521,64 @@ def test_a_task_group_of_a_behaviour_ends_its_run_alone_whatever_its_tasks_raise
             assert (await ticket.wait_outcome()).reason == "max_attempts_exhausted"
             ticket = await supervisor.accept("alice", "go", kind="good")
             assert (await ticket.wait_outcome()).result == 8
+
+    run(main)
+
+
+@pytest.mark.parametrize("what", ["a number", "no text", "no members", "a future by name"])
+@pytest.mark.parametrize("where", ["run", "step"])
+def test_what_asyncio_does_not_know_is_refused_in_the_code_that_hands_it_up(where: str, what: str) -> None:
+    """asyncio prints it into its error, and leaves the task for ever where its text raises: no host would end."""
+
+    class Trap:
+        def __repr__(self) -> str:
+            raise AttributeError("no text")
+
+    class NoMembers:
+        def __getattr__(self, name: str) -> Any:
+            raise ValueError(name)
+
+    class ByName(Trap):
+        _asyncio_future_blocking = True
+
+    class Foreign:
+        def __await__(self) -> Generator[Any, Any, None]:
+            yield {"a number": 5, "no text": Trap(), "no members": NoMembers(), "a future by name": ByName()}[what]
+
+    async def foreign() -> None:
+        await Foreign()
+
+    @tenure.asyncio.behaviour
+    async def hostile(run: tenure.asyncio.Run) -> None:
+        if where == "step":
+            await run.step("foreign", foreign, repeat="freely")
+        await foreign()
+
+    async def main() -> None:
+        behaviours = {"hostile": tenure.Behaviour(hostile, restart=tenure.RestartPolicy(max_attempts=1))}
+        outcome = await outcome_of(behaviours)
+        assert outcome.reason == "max_attempts_exhausted"
+        assert "RuntimeError: Task got bad yield of class" in (outcome.error or "")
+
+    run(main)
+
+
+def test_what_is_handed_up_wrongly_again_and_again_leaves_the_loop_its_turn() -> None:
+    class Foreign:
+        def __await__(self) -> Generator[Any, Any, None]:
+            yield 5
+
+    @tenure.asyncio.behaviour
+    async def deaf(_: tenure.asyncio.Run) -> str:
+        try:
+            async with asyncio.timeout(0.1):
+                while True:
+                    with contextlib.suppress(RuntimeError):
+                        await Foreign()
+        except TimeoutError:
+            return "cut off"
+
+    async def main() -> None:
+        assert (await outcome_of({"deaf": deaf})).result == "cut off"
 
     run(main)

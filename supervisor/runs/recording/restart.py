@@ -22,6 +22,7 @@ from tenure.persistence.model.numbers import (
 from tenure.persistence.model.texts import (
     ERROR_LIMIT,
     LEAVES,
+    YIELDED,
     leaves,
     named,
     storable,
@@ -136,7 +137,7 @@ def _times(failures: str) -> list[float]:
         raise Corrupt(record="runtime", key="failures", detail=str(exc)) from exc
 
 
-_OF_ASYNCIO: Final = ("no running event loop", "trio.run received unrecognized yield message")
+_OF_ASYNCIO: Final = ("no running event loop", YIELDED)
 """What asyncio and trio say where functions of asyncio are awaited in a task of trio."""
 
 _MARK_IT: Final = (

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Generator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -249,3 +252,68 @@ async def test_a_store_that_breaks_under_several_tasks_of_the_body_is_told_once(
 
     with pytest.raises(StoreBroken):
         await body()
+
+
+class NotOfTrio:
+    """Hands up what trio knows nothing of, and whose text raises."""
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        yield Trap()
+
+
+class Trap:
+    def __repr__(self) -> str:
+        raise AttributeError("no text")
+
+
+async def wait_for_it() -> None:
+    await NotOfTrio()
+
+
+async def in_the_run(run: tenure.Run) -> None:
+    await NotOfTrio()
+
+
+async def in_a_step(run: tenure.Run) -> None:
+    await run.step("x", wait_for_it, repeat="freely")
+
+
+async def in_a_bounded_step(run: tenure.Run) -> None:
+    await run.step("x", wait_for_it, repeat="freely", timeout_s=1)
+
+
+async def in_a_side(run: tenure.Run) -> None:
+    await run.gather(wait_for_it, wait_for_it)
+
+
+async def in_a_task(run: tenure.Run) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait_for_it)
+
+
+async def again_and_again(run: tenure.Run) -> None:
+    """It hears nothing: the loop has its turn all the same."""
+    with trio.fail_after(5):
+        while True:
+            with suppress(TypeError):
+                await NotOfTrio()
+            await trio.lowlevel.checkpoint_if_cancelled()
+
+
+@pytest.mark.parametrize("behaviour", [in_the_run, in_a_step, in_a_bounded_step, in_a_side, in_a_task, again_and_again])
+async def test_what_trio_does_not_know_is_refused_in_the_code_that_hands_it_up(
+    open_host: OpenHost, autojump_clock: MockClock, behaviour: Any
+) -> None:
+    """Trio prints it into its error, in the loop: its text would end the host."""
+    if behaviour is again_and_again:
+        autojump_clock.rate = 1_000  # the loop never rests
+    async with open_host({"k": behaviour, "well": well}) as supervisor:
+        ticket = await (await supervisor.spawn("a", "k")).accept(1)
+        other = await (await supervisor.spawn("b", "well")).accept(1)
+
+        assert (await other.wait_outcome()).phase == "consumed"
+
+        outcome = await ticket.wait_outcome()
+    expected = "TooSlowError" if behaviour is again_and_again else "message of class Trap"
+    assert outcome.reason == "max_attempts_exhausted"
+    assert expected in (outcome.error or "")
