@@ -3,6 +3,9 @@
 A server goes on serving when the lifespan of its application fails after the start: every request would get an error for
 ever, and what watches the process would see nothing. So the server is asked to end, by the signal with which its operator
 would do it.
+
+What serves listens. A test client has no socket that does, calls the application by itself, and shows its test what the
+lifespan raised: a signal would end the tests, at once or a second later on a loop that lasts for all of them.
 """
 
 from __future__ import annotations
@@ -10,9 +13,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
+import stat
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Final, final
 
 from tenure.persistence.model.lifecycles.retention import Retention
@@ -26,7 +32,10 @@ from .handles import Supervisor
 from .hosting import open_host
 
 BY_ITSELF_S: Final = 1.0
-"""So long a server has that ends by itself, as one that has not begun to serve does, and a test client: it gets no signal."""
+"""So long a server has that ends by itself, as one that has not begun to serve does: it gets no signal."""
+
+DESCRIPTORS: Final = ("/proc/self/fd", "/dev/fd")
+"""Where a system lists the open files of a process."""
 
 Lifespan = Callable[[object], AbstractAsyncContextManager[dict[str, Supervisor]]]
 """What Starlette, FastAPI and their like take as `lifespan`; they put what it gives into ``request.state``."""
@@ -51,7 +60,8 @@ def lifespan(  # noqa: PLR0913 - as `open_supervisor`
 
     Requests find the supervisor as ``request.state.supervisor``. A store that stops, or a supervisor that fails, while the
     application serves, sends SIGTERM to this process: the server finishes what it has and ends, uvicorn by that signal and so
-    not with exit code 0. What `open_supervisor` raises at the start leaves as it is, and the server does not start.
+    not with exit code 0. A process in which no socket listens is that of a test client, and gets none. What `open_supervisor`
+    raises at the start leaves as it is, and the server does not start.
 
     What is to run beside the application, `serve_queue` say, belongs into a lifespan of the program, with this one outermost:
 
@@ -63,7 +73,7 @@ def lifespan(  # noqa: PLR0913 - as `open_supervisor`
                 serving.cancel()
 
     What such a task raises closes the supervisor, and ends the server as well: where its loop still runs a second later. What
-    raises before the application serves, or after, so ends no process that goes on without it, such as that of a test client.
+    raises before the application serves, or after, so ends no process that goes on without it.
 
     Args:
         target: See `open_supervisor`.
@@ -118,6 +128,35 @@ class _Server:
 
     def end(self, _: object = None) -> None:
         """Ask it to end, once: at the failure and not after its runs, whose clean-up may hang."""
-        if self.serves:
+        if self.serves and listens():  # else it may be about to, and is looked at once more
             self.serves = False
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+def listens() -> bool:
+    """Whether a socket of this process listens; also True where the system does not say."""
+    for folder in DESCRIPTORS:
+        try:
+            files = [*Path(folder).iterdir()]
+        except OSError:  # it has none, or no descriptor is left to list them with
+            continue
+        return any(_listens(int(each.name)) for each in files if each.name.isdecimal())
+    return True
+
+
+def _listens(descriptor: int) -> bool:
+    # Not of a duplicate: there may be no descriptor left, which is why all this ends.
+    try:
+        if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            return False
+        blocks = os.get_blocking(descriptor)
+        found = socket.socket(fileno=descriptor)
+    except OSError:  # closed meanwhile, as that of the listing is
+        return False
+    try:
+        return bool(found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
+    except OSError:  # of a kind that accepts nothing
+        return False
+    finally:
+        found.detach()
+        os.set_blocking(descriptor, blocks)  # a default timeout of the program's has changed it

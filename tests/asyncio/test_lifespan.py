@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ import trio
 
 import tenure
 import tenure.asyncio
+from tenure.asyncio.lifespan import listens
 from tenure.errors import InvalidInput, StoreBroken
 from tests.kit.ground import pull_the_plug
 from tests.kit.processes import running
@@ -100,6 +103,14 @@ def test_a_body_hears_that_its_store_has_broken_before_the_runs_have_cleaned_up(
     asyncio.run(main())
 
 
+@pytest.fixture
+def listening() -> Iterator[socket.socket]:
+    """What a server has, and a test client has not."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+@pytest.mark.usefixtures("listening")
 def test_a_server_is_asked_to_end_before_the_runs_have_cleaned_up(monkeypatch: pytest.MonkeyPatch) -> None:
     stubborn = Stubborn()
     asked: list[int] = []
@@ -122,6 +133,7 @@ def test_a_server_is_asked_to_end_before_the_runs_have_cleaned_up(monkeypatch: p
     assert asked == [signal.SIGTERM]
 
 
+@pytest.mark.usefixtures("listening")
 def test_what_raises_beside_the_supervisor_ends_the_server_too(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 
@@ -171,6 +183,60 @@ def test_a_server_that_ends_by_itself_gets_no_signal(monkeypatch: pytest.MonkeyP
     asyncio.run(main())
 
     assert asked == []
+
+
+def test_a_test_client_whose_loop_lasts_gets_no_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its lifespan has failed in a test, or its store has stopped; the next test runs on the same loop."""
+    asked: list[int] = []
+    stubborn = Stubborn()
+
+    async def main() -> None:
+        monkeypatch.setattr(sys.modules[listens.__module__], "BY_ITSELF_S", 0.0)
+        with pytest.raises(ZeroDivisionError):
+            async with tenure.asyncio.lifespan(":memory:", behaviours={})(None):
+                raise ZeroDivisionError
+        await asyncio.sleep(0.05)
+        with pytest.raises(StoreBroken, match="pulled"):  # noqa: PT012 - what raises is the end of the body
+            async with tenure.asyncio.lifespan(":memory:", behaviours={"k": stubborn.in_trio})(None) as state:
+                stubborn.may_end = True
+                await state["supervisor"].in_trio(pull)
+                await asyncio.Event().wait()
+        await asyncio.sleep(0.05)
+
+    def kill(_: int, number: int) -> None:
+        asked.append(number)
+
+    monkeypatch.setattr(os, "kill", kill)
+    asyncio.run(main())
+
+    assert asked == []
+
+
+def test_only_what_accepts_connections_is_a_server(listening: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    socket.setdefaulttimeout(5.0)  # of a program: who looks at its sockets changes none of them
+    try:
+        blocking = os.get_blocking(listening.fileno())
+        assert listens()
+        assert os.get_blocking(listening.fileno()) == blocking
+    finally:
+        socket.setdefaulttimeout(None)
+    listening.close()
+    near, far = socket.socketpair()
+    with near, far, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
+        datagrams.bind(("127.0.0.1", 0))
+        assert not listens()
+        with socket.socket(socket.AF_UNIX) as local:
+            local.bind(f"\0tenure-{os.getpid()}")
+            assert not listens()
+            local.listen()
+            assert listens()
+    assert not listens()
+
+    def none_left(_: Path) -> list[Path]:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    monkeypatch.setattr(Path, "iterdir", none_left)
+    assert listens()
 
 
 async def break_it(supervisor: tenure.asyncio.Supervisor, stubborn: Stubborn) -> None:
