@@ -16,7 +16,7 @@ from tenure.persistence.facets.inbox.batches import InputEnded
 from tenure.persistence.facets.inbox.inputs import AcceptedInput
 from tenure.persistence.facets.inbox.receipts import MintReceipt
 from tenure.persistence.facets.runs.asking.asked import Answer
-from tenure.persistence.facets.runs.asking.asks import Ask
+from tenure.persistence.facets.runs.asking.asks import Ask, GiveUpAsks
 from tenure.persistence.facets.runs.deadlines import LATE, ExpireMembers
 from tenure.persistence.facets.runs.results import AnswerInput
 from tenure.persistence.facets.runs.runs import ConsumeInput, RejectInput
@@ -92,6 +92,7 @@ class Publishing:
             RejectInput: self._ended,
             Send: self._sent,
             Ask: self._asked,
+            GiveUpAsks: self._given_up,
         }
 
     def held(self, facts: RuntimeFacts, /) -> None:
@@ -157,6 +158,12 @@ class Publishing:
     def _asked(self, change: Ask, answer: Answer | None, _: CommitResult) -> None:
         if answer is None:
             self._wake(change.target, steered=change.terms.lane is Lane.STEER)
+
+    def _given_up(
+        self, _: GiveUpAsks, gone: tuple[tuple[LogicalRuntimeId, InputId], ...], _result: CommitResult
+    ) -> None:
+        for runtime_id, input_id in gone:
+            self.abandoned(runtime_id, (input_id,), AbandonReason.DEADLINE_EXCEEDED)
 
     async def wait_ended(self, runtime_id: LogicalRuntimeId, input_id: InputId, /) -> None:
         """See `Peers.wait_ended`."""

@@ -155,8 +155,8 @@ class Execution:
             if begun.said is not None:
                 await drop_said(saying, self._store, begun, journal.entries)
             of_run = self._store, actor, begun.run_id, record, behaviour.version, behaviour.replay_s, saying
-            on_rest = self._sleepers.hears(behaviour.aside_after_s)
-            entering = Entering(*of_run, deadline=self._deadline, on_half=self._on_half, on_rest=on_rest)
+            landed, on_rest = self._publisher.landed, self._sleepers.hears(behaviour.aside_after_s)
+            entering = Entering(*of_run, landed=landed, deadline=self._deadline, on_half=self._on_half, on_rest=on_rest)
             followed = await load_followed(self._store, begun) if begun.follows else None
             await self._run(actor, begun, behaviour, journal, entering, followed)
         except BaseException as exc:

@@ -86,7 +86,8 @@ class Steps:
         if found.entry is not None and found.entry.status is EntryStatus.SUCCEEDED:
             given = self._results.at_hand(found.entry)
             if given is not None:  # nothing is waited for, and nothing is in flight
-                branch.drawn.clear()
+                if call is None:
+                    branch.drawn.clear()
                 return self._stored(asked, found.place, given, returned)
         with self._entering.in_flight(branch, asked, found) as flight:
             if found.entry is None:

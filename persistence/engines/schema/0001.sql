@@ -404,7 +404,9 @@ CREATE TABLE entries (
     started_at REAL NOT NULL,
     ended_at REAL,
     next_at REAL,
-    drawn TEXT
+    drawn TEXT,
+    -- Of a step with a call id: the place that its branch had reached when it was asked for.
+    asked_after TEXT
 );
 CREATE UNIQUE INDEX entries_by_place ON entries (run, place);
 CREATE UNIQUE INDEX entries_by_key ON entries (call_key) WHERE call_key IS NOT NULL;

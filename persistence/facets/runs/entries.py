@@ -64,6 +64,7 @@ class RecordEntry(Change):
         ended_at: Unix seconds; None while it is not over.
         next_at: When the next attempt begins, unix seconds.
         drawn: Times that the behaviour was given since what it asked for before, unix seconds.
+        asked_after: Of a step with a call id: the place that its branch had reached when it was asked for.
     """
 
     runtime_id: LogicalRuntimeId
@@ -83,6 +84,7 @@ class RecordEntry(Change):
     ended_at: float | None = None
     next_at: float | None = None
     drawn: tuple[float, ...] = ()
+    asked_after: str | None = None
 
     @property
     def weight(self) -> int:
@@ -121,6 +123,7 @@ def write(tx: Transaction, change: RecordEntry) -> None:
         ended_at=change.ended_at,
         next_at=change.next_at,
         drawn=encode(change.drawn, "drawn").decode() if change.drawn else None,
+        asked_after=change.asked_after,
     )
 
 
@@ -148,6 +151,7 @@ class RecordedEntry:
     ended_at: float | None
     next_at: float | None
     drawn: tuple[float, ...] = ()
+    asked_after: str | None = None
     apart: Apart | None = None
 
 
@@ -198,32 +202,16 @@ def of_run(statements: Statements, run: int) -> list[RecordedEntry]:
     return [_decode(row) for row in statements.all("entries.of_run", run=run)]
 
 
-_TYPES: Final[Types] = (
-    str,
-    str,
-    str,
-    str,
-    bytes,
-    OPTIONAL_TEXT,
-    str,
-    int,
-    str,
-    OPTIONAL_BYTES,
-    bytes,
-    OPTIONAL_TEXT,
-    NUMBER,
-    OPTIONAL_NUMBER,
-    OPTIONAL_NUMBER,
-    OPTIONAL_TEXT,
-    int,
-)
+_BEGUN: Final[Types] = (str, str, str, str, bytes, OPTIONAL_TEXT, str, int, str)
+_ENDED: Final[Types] = (OPTIONAL_BYTES, bytes, OPTIONAL_TEXT, NUMBER, OPTIONAL_NUMBER, OPTIONAL_NUMBER)
+_TYPES: Final[Types] = (*_BEGUN, *_ENDED, OPTIONAL_TEXT, OPTIONAL_TEXT, int)
 
 
 def _decode(row: Row, apart: Apart | None = None) -> RecordedEntry:
     key = f"{row[2]} at {row[0]}"
     check_row(row, _TYPES, "entry", key)
     place, kind, name, repeat, arguments, call_key, status, attempt, version, result, kept, error = row[:12]
-    started_at, ended_at, next_at, drawn, scheme = row[12:17]
+    started_at, ended_at, next_at, drawn, asked_after, scheme = row[12:18]
     if apart is None:
         check_digest(seal_of(name, arguments, call_key, result, error), kept, scheme, "entry", key)
     return RecordedEntry(
@@ -242,6 +230,7 @@ def _decode(row: Row, apart: Apart | None = None) -> RecordedEntry:
         ended_at=ended_at,
         next_at=next_at,
         drawn=() if drawn is None else _drawn(drawn, key),
+        asked_after=asked_after,
         apart=apart,
     )
 

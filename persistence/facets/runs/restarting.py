@@ -126,13 +126,15 @@ def forget(tx: Transaction, run: int, which: str, *, repeat_never: bool) -> None
         NotFound: There is none.
         InvalidInput: One must not be done twice, and the caller has not said that it shall be.
     """
-    rows = [(place, name, repeat, kind) for place, name, repeat, kind in tx.all("restarting.places", run=run)]
-    found = [place for place, name, _, _ in rows if which in (place, name)]
+    rows = tx.all("restarting.places", run=run)
+    found: list[str] = [place for place, name, *_ in rows if which in (place, name)]
     if not sends.forget(tx, run, which) and not found:
         raise NotFound(what="entry of the run", key=which)
-    gone = [row for row in rows if row[0] in found or any(stands_in_entry(row[0], place) for place in found)]
+    gone = [row for row in rows if row[0] in found or any(stands_in_entry(row[4] or row[0], place) for place in found)]
     kept = [
-        f"{name} at {place}" for place, name, repeat, kind in gone if kind == EntryKind.STEP and repeat != Repeat.FREELY
+        f"{name} at {place}"
+        for place, name, repeat, kind, _ in gone
+        if kind == EntryKind.STEP and repeat != Repeat.FREELY
     ]
     if kept and not repeat_never:
         raise InvalidInput(
@@ -151,20 +153,24 @@ def _move_up(tx: Transaction, run: int, gone: str) -> None:
     if parsed is None:
         return
     branch, number = parsed
-    places = [row[0] for row in tx.all("restarting.places", run=run)]
     after: list[tuple[int, str, str]] = []
-    for place in places:
-        if place.startswith(f"{branch}/"):
-            own, rest = _split(place[len(branch) + 1 :])
-            if own > number:
-                after.append((own, place, f"{place_of(branch, own - 1)}{rest}"))
+    for place, *_, asked_after in tx.all("restarting.places", run=run):
+        own, rest = _split(branch, place)
+        if own > number:
+            after.append((own, place, f"{place_of(branch, own - 1)}{rest}"))
+        own, rest = _split(branch, asked_after or "")
+        if own >= number:  # a call, after what has gone or what moves up
+            tx.write("restarting.move_call", run=run, place=place, into=f"{place_of(branch, own - 1)}{rest}")
     for _, place, into in sorted(after):
         tx.write("restarting.move", run=run, place=place, into=into)
         tx.write("asks.move", run=run, place=place, into=into)
 
 
-def _split(tail: str) -> tuple[int, str]:
-    digits = ""
+def _split(branch: str, place: str) -> tuple[int, str]:
+    """The number of a place in a branch, or of that in which it stands there, and the rest; 0 for one that is elsewhere."""
+    if not place.startswith(f"{branch}/"):
+        return 0, ""
+    tail, digits = place[len(branch) + 1 :], ""
     for each in tail:
         if not each.isdigit():
             break

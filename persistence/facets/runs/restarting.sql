@@ -5,13 +5,16 @@ UPDATE entries SET name = :new, result_digest = :result_digest WHERE run = :run 
 SELECT place, arguments_digest, call_key, result, error FROM entries WHERE run = :run AND (name = :old OR place = :old);
 
 -- name: restarting.places
-SELECT place, name, repeat, kind FROM entries WHERE run = :run ORDER BY entry;
+SELECT place, name, repeat, kind, asked_after FROM entries WHERE run = :run ORDER BY entry;
 
 -- name: restarting.forget
 DELETE FROM entries WHERE run = :run AND place = :place;
 
 -- name: restarting.move
 UPDATE entries SET place = :into WHERE run = :run AND place = :place;
+
+-- name: restarting.move_call
+UPDATE entries SET asked_after = :into WHERE run = :run AND place = :place;
 
 -- name: restarting.rebind
 -- What had joined to steer the run lies in the inbox again, and joins the new one.

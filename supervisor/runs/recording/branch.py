@@ -10,7 +10,9 @@ from attrs import frozen
 from tenure.errors import InvalidInput
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.facets.runs.addressed import PLAIN, SendTerms
+from tenure.persistence.facets.runs.asking.asks import GiveUpAsks
 from tenure.persistence.facets.runs.entries import CatchEntry, RecordEntry
+from tenure.persistence.model.entries import EntryKind
 from tenure.persistence.model.values import InputId, LogicalRuntimeId, RunId
 from tenure.supervisor.output.saying import VOICE, Saying
 
@@ -124,6 +126,10 @@ BRANCH: Final[ContextVar[tuple[object, Branch] | None]] = ContextVar("tenure.bra
 """The record and the branch that a task works in."""
 
 
+_ASKING: Final = (EntryKind.ASK, EntryKind.GATHER, EntryKind.FIRST)
+"""Kinds that wait for an answer, or have branches that do."""
+
+
 @final
 class Standing:
     """What an entry stands on: errors that its branch was given, and what was cut off before it.
@@ -149,7 +155,9 @@ class Standing:
     def changes(self, runtime_id: LogicalRuntimeId, run_id: RunId) -> tuple[Change, ...]:
         """What of it is not on disk yet."""
         caught = [CatchEntry(runtime_id=runtime_id, run_id=run_id, place=place) for place in sorted(self._failed)]
-        return (*caught, *self._late.values(), *self._late_calls.values())
+        asked = tuple([place for place, each in self._late.items() if each.kind in _ASKING])
+        given_up = [GiveUpAsks(runtime_id=runtime_id, run_id=run_id, branches=asked)] if asked else []
+        return (*caught, *self._late.values(), *self._late_calls.values(), *given_up)
 
     def landed(self) -> None:
         """It is on disk."""

@@ -30,6 +30,7 @@ class Chance:
         self._entering = entering
         self._random: dict[str, tuple[int, Random]] = {}
         self._patched: dict[str, bool] = {}
+        self._stored: set[str] = set()
 
     def now(self) -> datetime:
         """See `Run.now`."""
@@ -57,6 +58,7 @@ class Chance:
             return bool(decode(mark.result or b"false", "patch", f"{entering.run_id}/{name}"))
         if name not in self._patched:
             self._patched[name] = not entering.record.is_replay(entering.branch)
+        if name not in self._stored:  # a scope may have cut off who asked first, before that was on disk
             now = entering.store.seams.wall_clock()
             change = RecordEntry(
                 runtime_id=entering.runtime_id,
@@ -72,4 +74,5 @@ class Chance:
                 ended_at=now,
             )
             await entering.commit(lambda: (change,))
+            self._stored.add(name)
         return self._patched[name]

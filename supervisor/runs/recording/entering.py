@@ -34,7 +34,7 @@ from .branch import BRANCH, NOTHING, Branch, Standing, check_outside_of_steps
 from .flight import Flight
 from .matching import Asked, Differs, Found, Record, is_in_doubt, list_entries
 from .occupancy import Occupancy
-from .step_terms import is_cut
+from .step_terms import cut_in, is_cut
 
 LOOK_S: Final = 1.0
 """Seconds between two looks of what waits for the record to be reached."""
@@ -65,6 +65,7 @@ class Entering:
         replay_s: float,
         saying: Saying,
         *,
+        landed: Callable[[CommitResult], None],
         deadline: float,
         on_half: Callable[[LogicalRuntimeId, RunId, int], None],
         on_rest: Callable[[Entering], None] | None = None,
@@ -72,8 +73,8 @@ class Entering:
         """Nothing is asked for yet, by a behaviour of this version.
 
         `replay_s` bounds the waits for recorded entries that are not reached. `deadline` is that of the host: a scope of the
-        behaviour ends before. `on_half` is called, once, when the record reaches half of `Limits.run_steps`;
-        `on_rest` where all of the run waits durably, and is None where no one asks.
+        behaviour ends before. `landed` hears of commits of `write`; `on_half` is called, once, when the record reaches half of
+        `Limits.run_steps`; `on_rest` where all of the run waits durably, and is None where no one asks.
         """
         self.store = store
         self.actor = actor
@@ -88,6 +89,7 @@ class Entering:
         self.calls = 0
         self.looked_for = False
         self._on_rest = on_rest
+        self._landed = landed
         self._deadline = deadline
         self.asks = 0
         self.flights: dict[str, Flight] = {}
@@ -199,11 +201,13 @@ class Entering:
         except BaseException as exc:
             if flight.dispatched and not flight.begun:
                 self._unbegun += (flight.place,)
-            if is_cut(exc) and not flight.is_answered and self.fault is None:  # nothing is recorded after it
+            if self.fault is not None or (cut := cut_in(exc)) is None:  # nothing is recorded after it
+                raise
+            if not flight.is_answered:
                 late = branch.late if asked.call is None else self._late_calls
-                late[found.place] = cut = flight.cut()
-                self.record.leaves_doubt |= is_in_doubt(cut)
-            raise
+                late[found.place] = entry = flight.cut(None if is_cut(exc) else exc)
+                self.record.leaves_doubt |= is_in_doubt(entry)
+            raise cut from (None if cut is exc else exc)
         finally:
             del self.flights[found.place]
             if asked.call is None:
@@ -241,7 +245,7 @@ class Entering:
 
     def has_raised(self, branch: Branch, error: BaseException) -> None:
         """A branch ends with an error: what waits for what it has not reached waits in vain."""
-        if self.record.left_in(branch):
+        if self.record.has_left(branch):
             self._broken = error if self._broken is None else self._broken
             self.poke()
 
@@ -372,6 +376,8 @@ class Entering:
         beside = standing.changes(self.runtime_id, self.run_id)
         result = await self.commit(lambda: (*changes, *beside))
         standing.landed()
+        if len(result.changes) > 1:  # asks may have been given up
+            self._landed(result)
         return result
 
     async def commit(

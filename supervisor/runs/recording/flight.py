@@ -7,13 +7,14 @@ from typing import Final, Protocol, final
 
 from tenure.persistence.commits.commit import Change, CommitResult
 from tenure.persistence.facets.runs.entries import RecordEntry
-from tenure.persistence.model.entries import EntryKind, EntryStatus
+from tenure.persistence.model.entries import EntryKind, EntryStatus, place_of
 from tenure.persistence.model.values import LogicalRuntimeId, RunId
 from tenure.persistence.store import Store
 from tenure.supervisor.output.saying import Voice
 
 from .branch import Branch, Standing
 from .matching import Asked, Found, has_ended
+from .restart import describe
 
 
 class Recording(Protocol):
@@ -71,6 +72,7 @@ class Flight:
         self.voice: Voice | None = None
         self.standing = entering.standing_on(branch)
         self._drawn = tuple(branch.drawn)
+        self._asked_after = None if asked.call is None else place_of(branch.path, branch.reached)
         if asked.call is None:
             branch.drawn.clear()
         self.started_at = entering.store.seams.wall_clock()
@@ -104,6 +106,7 @@ class Flight:
             ended_at=entering.store.seams.wall_clock() if ended else None,
             next_at=next_at,
             drawn=self._drawn,
+            asked_after=self._asked_after,
         )
 
     @property
@@ -114,15 +117,16 @@ class Flight:
             return False
         return entry.status is EntryStatus.CANCELLED or (entry.kind in ANSWERED and has_ended(entry))
 
-    def cut(self) -> RecordEntry:
-        """The entry, cut off by a scope of the behaviour."""
+    def cut(self, beside: BaseException | None = None) -> RecordEntry:
+        """The entry, cut off by a scope of the behaviour; `beside` is what it raised where other errors came with that."""
         entry = self.found.entry
         begun = self.begun or (
             entry is not None
             and entry.status is not EntryStatus.SUCCEEDED
             and (entry.error is not None or entry.status in (EntryStatus.DISPATCHED, EntryStatus.IN_DOUBT))
         )
-        return self.record(EntryStatus.CANCELLED, error="cut off after it had begun" if begun else None)
+        error = "cut off after it had begun" if beside is None else f"cut off after it had begun: {describe(beside)}"
+        return self.record(EntryStatus.CANCELLED, error=error if begun else None)
 
     async def write(self, *changes: Change) -> CommitResult:
         """Commit changes of the entry."""

@@ -143,6 +143,7 @@ class Record:
         self._given_to_others: dict[tuple[EntryKind, str, bytes], RecordedEntry] = {}
         self._last: dict[str, int] = {}
         self._calls: dict[str, None] = {}
+        self._calls_after: dict[str, list[RecordedEntry]] = {}
         for entry in entries:
             self._add(entry)
         self.replays = bool(self._last)
@@ -168,6 +169,8 @@ class Record:
                 branch, number = parsed
                 if number > self._last.get(branch, 0):
                     self._last[branch] = number
+            elif entry.asked_after is not None:
+                self._calls_after.setdefault(entry.asked_after, []).append(entry)
         self.unreached[place] = entry
 
     # Asking
@@ -218,9 +221,8 @@ class Record:
 
     def _take_carried(self, asked: Asked) -> Found | None:
         # The n-th of equals, in the order of their first recording.
-        if not self._carried:
-            return None
-        if not (waiting := self._carried.get((asked.kind, asked.name, asked.arguments))):
+        waiting = self._carried.get((asked.kind, asked.name, asked.arguments)) if self._carried else None
+        if not waiting:
             return None
         if waiting[0].repeat is not asked.repeat:
             raise Differs(waiting[0].place, _describe(waiting[0]), str(asked))
@@ -228,6 +230,11 @@ class Record:
         self.unreached.pop(entry.place, None)
         self.asked += 1
         return Found(entry.place, entry)
+
+    def carried_step(self, name: str, arguments: str) -> RecordedEntry | None:
+        """The next step that a restart has taken over with this digest of its arguments, in hex; or None."""
+        waiting = self._carried.get((EntryKind.STEP, name, bytes.fromhex(arguments))) if self._carried else None
+        return waiting[0] if waiting else None
 
     def addressed(self, message: Message) -> None:
         """A behaviour sends this: where a restart has taken it over, it is reached."""
@@ -262,8 +269,10 @@ class Record:
 
     def drawn_before_next(self, branch: Branch) -> tuple[float, ...]:
         """The times that a branch was given before what it asks for next, as recorded."""
+        # Calls that were asked for before the next place leave the times to it, and were recorded earlier.
         entry = self._entries.get(place_of(branch.path, branch.reached + 1))
-        return () if entry is None else entry.drawn
+        found = [each.drawn for each in self._calls_after.get(place_of(branch.path, branch.reached), ())]
+        return max([*found, () if entry is None else entry.drawn], key=len)
 
     # Comparing
 
@@ -324,12 +333,23 @@ class Record:
 
     def pass_over(self, path: str) -> None:
         """What is recorded of a branch counts as reached."""
-        for place in [place for place in self.unreached if stands_in(place, path)]:
-            del self.unreached[place]
+        for entry in self._left_inside(path):
+            del self.unreached[entry.place]
 
-    def is_replay(self, branch: Branch | None) -> bool:
+    def has_left(self, branch: Branch) -> bool:
+        """Whether something that is recorded of a branch is not reached; with calls, which may be asked for elsewhere, too."""
+        return bool(self._left_inside(branch.path))
+
+    def _left_inside(self, path: str) -> list[RecordedEntry]:
+        return [each for each in self.unreached.values() if stands_in(each.asked_after or each.place, path)]
+
+    def is_replay(self, branch: Branch) -> bool:
         """Whether something that is recorded of this branch, or of one around it, is not reached."""
-        return self.goes_on(branch) or any(place.startswith(CARRIED) for place in self.unreached)
+        return self.goes_on(branch) or any(
+            each.place.startswith(CARRIED)
+            or (each.asked_after is not None and stands_in(f"{branch.path}/", each.asked_after.rpartition("/")[0]))
+            for each in self.unreached.values()
+        )
 
     def goes_on(self, branch: Branch | None) -> bool:
         """Whether something is recorded that stands after what this branch has asked for last."""

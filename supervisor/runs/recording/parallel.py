@@ -34,6 +34,7 @@ from .matching import (
     has_ended,
 )
 from .occupancy import Fork
+from .step_terms import cut_in
 
 Side = Callable[[], Awaitable[Any]]
 
@@ -145,7 +146,7 @@ class Parallel:
                     entering.record.pass_over(branch_of(found.place, number))
             inner = [branch.inner(branch_of(found.place, number), open_ended=True) for number in numbers]
             ends = [_End() for _ in inner]
-            await self._items(inner, [side for _, side in sides], ends, limit)
+            await self._items(name, inner, sides, ends, limit)
         return list(self._joined(branch, inner, ends))
 
     # Inside
@@ -166,17 +167,19 @@ class Parallel:
             await self._entering.wait_for_scope(asked, flight.found)
 
     async def _items(
-        self, inner: Sequence[Branch], functions: Sequence[Side], ends: list[_End], limit: int | None
+        self, name: str, inner: Sequence[Branch], sides: Sides, ends: list[_End], limit: int | None
     ) -> None:
-        # What is recorded is answered before another begins; the limit counts what executes.
-        record, waiting = self._entering.record, deque[int]()
-        for number, each in enumerate(inner):
-            entry = record.unreached.get(place_of(each.path, 1))
+        # What is recorded is answered before another begins; the limit counts what executes. What is recorded and has not
+        # ended goes before what is new: that waits for it, and would do so with all workers.
+        record, recorded, new = self._entering.record, deque[int](), deque[int]()
+        for number, (known_by, side) in enumerate(sides):
+            entry = record.unreached.get(place_of(inner[number].path, 1)) or record.carried_step(name, known_by)
             if entry is not None and has_ended(entry) and entry.status is not EntryStatus.CANCELLED:
-                await self._run(each, functions[number], ends, number)
+                await self._run(inner[number], side, ends, number)
             else:
-                waiting.append(number)
+                (new if entry is None else recorded).append(number)
 
+        waiting = recorded + new
         workers = len(waiting) if limit is None else min(limit, len(waiting))
         fork = self._entering.occupancy.fork(workers)
 
@@ -184,7 +187,7 @@ class Parallel:
             try:
                 while waiting:
                     number = waiting.popleft()
-                    await self._run(inner[number], functions[number], ends, number)
+                    await self._run(inner[number], sides[number][1], ends, number)
             finally:
                 fork.ended()
 
@@ -220,7 +223,13 @@ class Parallel:
         fork = self._entering.occupancy.fork(len(functions))
 
         async def run(number: int, scope: trio.CancelScope) -> None:
-            await self._run(inner[number], functions[number], ends, number, fork)
+            try:
+                await self._run(inner[number], functions[number], ends, number, fork)
+            except BaseExceptionGroup as exc:
+                # What a loser's own nursery raises beside its cancellation does not end this, as what it raises alone does not.
+                if not order or (cut := cut_in(exc)) is None:
+                    raise
+                raise cut from exc
             order.append(number)
             scope.cancel()
 

@@ -141,6 +141,17 @@ def tries_again(error: BaseException, attempt: int, terms: StepTerms) -> bool:
     return not any(issubclass(kind, LAST) for kind in kinds) and all(issubclass(kind, terms.retry_on) for kind in kinds)
 
 
+def cut_in(error: BaseException) -> BaseException | None:
+    """The cancellation by trio in what an entry raises; None where there is none, or something asks the process to end.
+
+    What a nursery in it raises beside that does not end the entry: where the run enters again, nothing raises it.
+    """
+    found = list(leaves(error))
+    if any(issubclass(type(each), KeyboardInterrupt | SystemExit) for each in found):
+        return None
+    return next((each for each in found if issubclass(type(each), trio.Cancelled)), None)
+
+
 def is_cut(error: BaseException) -> bool:
     """Whether this is a cancellation by trio, and nothing beside it."""
     return all(issubclass(type(each), trio.Cancelled) for each in leaves(error))

@@ -75,6 +75,7 @@ CLEAR: Final = {
         "status",
         "repeat",
         "drawn",
+        "asked_after",
         "refused",
         "boundary",
         "event",

@@ -196,6 +196,7 @@ NOT_FOUND: dict[str, str] = {
     "asks.run": "as entries.run",
     "sends.place": "as entries.place",
     "children.run": "as entries.run",
+    "entries.asked_after": "where a step with a call id was asked for; a time that it was given there is drawn anew",
     "entries.place": "where in its run it stands; a restart carries entries over, so that it is not in the seal",
     "entries.run": "a run that is there; a restart carries entries over, so that it is not in the seal",
     "store.last_fence_token": "a higher one skips tokens; one below a token that is given out is found",

@@ -28,6 +28,7 @@ from tenure.persistence.facets.records import run_records, runtimes
 from tenure.persistence.facets.runs import entries
 from tenure.persistence.facets.runs.addressed import REFUSALS, Addressed, address
 from tenure.persistence.model.codec import digest
+from tenure.persistence.model.entries import stands_in
 from tenure.persistence.model.values import (
     AbandonReason,
     InputId,
@@ -45,6 +46,7 @@ from .asked import (
     REFUSED,
     Answer,
     Asked,
+    find_input,
     keep,
     over,
     read_ask,
@@ -93,12 +95,14 @@ class EndAsk(Change):
 @final
 @frozen(kw_only=True, slots=True)
 class GiveUpAsks(Change):
-    """Wait no longer for what branches of the current run have asked: others were first. Answer: None.
+    """Wait no longer for what the current run has asked where others were first, or a scope has cut it off.
+
+    Answer: what was abandoned, as no run had taken it: whose input, and which.
 
     Attributes:
         runtime_id: Who asked.
         run_id: Its current run.
-        branches: The paths of the branches.
+        branches: The paths of the branches; or places: of an ask, or of what has branches.
     """
 
     runtime_id: LogicalRuntimeId
@@ -208,12 +212,15 @@ def _give_up(tx: Transaction, found: Asked) -> Answer:
     return answer
 
 
-def _give_up_all(tx: Transaction, change: GiveUpAsks) -> None:
-    run = run_records.current(tx, change.runtime_id, change.run_id)
+def _give_up_all(tx: Transaction, change: GiveUpAsks) -> tuple[tuple[LogicalRuntimeId, InputId], ...]:
+    run, gone = run_records.current(tx, change.runtime_id, change.run_id), list[tuple[LogicalRuntimeId, InputId]]()
     for row in tx.all("asks.open_of_run", run=run.run):
         found = read_ask(row)
-        if any(found.place.startswith((f"{path}/", f"{path}.")) for path in change.branches):
-            _give_up(tx, found)
+        if any(found.place == path or stands_in(found.place, path) for path in change.branches):
+            whose = find_input(tx, run.run, found.place)
+            if _give_up(tx, found).phase is not None and whose is not None:
+                gone.append(whose)
+    return tuple(gone)
 
 
 FACET: Final = Facet(

@@ -436,3 +436,24 @@ async def test_a_step_of_the_same_name_before_the_last_recorded_one_does_not_pus
         assert came == "held"
     assert world.done[f"{work} old"] == 1
     world.judge()
+
+
+async def test_a_patch_that_a_scope_cut_off_before_it_was_stored_is_stored_with_the_next_question(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
+    ways: list[bool] = []
+
+    async def act(run: tenure.Run) -> None:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await run.patched("new")
+        ways.append(await run.patched("new"))
+        await run.step("new" if ways[-1] else "old", str, 1, repeat="never")
+        if run.attempts == 0:
+            raise ConnectionError("of a test")
+
+    async with open_host({"k": act}) as supervisor:
+        ticket = await (await supervisor.spawn("a", "k")).accept(1)
+        with trio.fail_after(100):
+            assert (await ticket.wait_outcome()).phase == "consumed"
+    assert ways == [True, True]
