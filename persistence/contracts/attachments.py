@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Final, TypeVar, final
 
 import trio
 
-from tenure.errors import Corrupt, Error, InvalidInput, NotFound, PayloadTooLarge
+from tenure.errors import Corrupt, Error, InvalidInput, NotFound, PayloadTooLarge, Unreadable
 from tenure.persistence.commits.commit import Change, Commit
 from tenure.persistence.engines.blobs import Blobs
 from tenure.persistence.facets.attachments import attachments
@@ -85,6 +85,8 @@ class AttachmentsContract:
 
     async def put(self, session_id: SessionId | str, data: bytes, canonical_uri: str = "") -> str:
         """Store bytes for a session, and return their id. They are on disk, and not committed yet.
+
+        Where the same bytes are stored already those are read, and replaced if they are damaged.
 
         Raises:
             RuntimeDestroyed: The session is of a runtime that was destroyed.
@@ -226,9 +228,11 @@ class AttachmentsContract:
         try:
             attachment_id = await self._make(made, chunks())
             await self._mean(AttachmentIntent(session_id=session_id, attachment_id=attachment_id, canonical_uri=uri))
-            stamped = await self._store.read(partial(attachments.is_stamped, attachment_id=attachment_id))
-            if not (stamped and await self._do(lambda blobs: blobs.exists(attachment_id))):
-                await self._do(partial(_keep, made, attachment_id))
+            if not await self._are_whole(attachment_id):
+                # In the place of what is there, too: who was told that its bytes are stored is given them back.
+                await self._do(partial(_replace, made, attachment_id))
+            elif not await self._store.read(partial(attachments.is_stamped, attachment_id=attachment_id)):
+                await self._do(partial(_keep, made, attachment_id))  # perhaps they are not on disk yet
         finally:
             with trio.CancelScope(shield=True), suppress(Error):  # what stays is taken by `collect`
                 await self._do(partial(_drop, made))
@@ -254,16 +258,27 @@ class AttachmentsContract:
         stored = await self._store.read(find)
         if stored is None:
             raise NotFound(what="attachment", key=attachment_id)
+        found = await self._read_through(attachment_id, take)
+        if found is None and stored.entry.committed_at_epoch_ms is None:
+            raise NotFound(what="attachment", key=attachment_id)  # it was only meant
+        if found is None:
+            raise Corrupt(record="attachment", key=attachment_id, detail="its bytes are gone")
+        if found != attachment_id:
+            raise Corrupt(record="attachment", key=attachment_id, detail="its bytes are not what its id says")
+
+    async def _are_whole(self, attachment_id: str) -> bool:
+        try:
+            return await self._read_through(attachment_id, lambda _: None) == attachment_id
+        except Unreadable:
+            return False
+
+    async def _read_through(self, attachment_id: str, take: Callable[[bytes], object]) -> str | None:
+        """The digest of the bytes that stand there, of which each part is given to `take`; None where there are none."""
         digest, offset = hashlib.sha256(), 0
         while chunk := await self._do(partial(_read, attachment_id, offset, take)):
             digest.update(chunk)
             offset += len(chunk)
-        if chunk is None and stored.entry.committed_at_epoch_ms is None:
-            raise NotFound(what="attachment", key=attachment_id)  # it was only meant
-        if chunk is None:
-            raise Corrupt(record="attachment", key=attachment_id, detail="its bytes are gone")
-        if digest.hexdigest() != attachment_id:
-            raise Corrupt(record="attachment", key=attachment_id, detail="its bytes are not what its id says")
+        return None if chunk is None else digest.hexdigest()
 
     async def _do(self, use: Callable[[Blobs], T]) -> T:
         return await self._store.read(lambda _: use(self._store.blobs))  # on a thread that may block
@@ -281,6 +296,10 @@ def _write(made: str, offset: int, chunk: bytes, blobs: Blobs) -> None:
 
 def _keep(made: str, attachment_id: str, blobs: Blobs) -> None:
     blobs.keep(made, attachment_id)
+
+
+def _replace(made: str, attachment_id: str, blobs: Blobs) -> None:
+    blobs.replace(made, attachment_id)
 
 
 def _read(attachment_id: str, offset: int, take: Callable[[bytes], object], blobs: Blobs) -> bytes | None:

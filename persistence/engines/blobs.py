@@ -44,7 +44,7 @@ class Blobs(Protocol):
         ...
 
     def names(self) -> list[str]:
-        """Every digest."""
+        """Every digest; what stands beside them and is no attachment is not named."""
         ...
 
     def unfinished(self) -> list[str]:

@@ -7,6 +7,7 @@ is given back with nothing counted; its claim was taken over, and it is stopped 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final, final
@@ -104,7 +105,7 @@ class Working:
         try:
             await contained(self._terms.handler, work)
         except BaseException as exc:
-            if not is_for_others(exc):
+            if not is_for_others(exc) or _is_stray(exc):
                 return exc
             if any(isinstance(each, SystemExit) for each in leaves(exc)):
                 await self._fail(work, exc)
@@ -181,25 +182,34 @@ class Working:
                         nursery.start_soon(self._renew, held)
 
     async def _renew(self, held: Held) -> None:
+        """Renew a claim; stop a handler whose work another has, and let one go on that has completed it by its own turn."""
         try:
-            await self._serving.renew(held.claim, self.ttl_ms)
-        except QueuedWorkClaimExpired:
-            await self._expired(held)
+            if await self._still_holds(held):
+                held.since = trio.current_time()
+            elif held in self._held and await self._serving.is_queued(held.claim):
+                self._lose(held)
+            else:
+                self._held.discard(held)
         except NOT_NOW:
             return  # the next round is in time
         except StoreBroken:
             raise
         except Error:
             self._lose(held)  # its rows are damaged: what it writes would be refused as well
-        else:
-            held.since = trio.current_time()
 
-    async def _expired(self, held: Held) -> None:
-        """Stop a handler whose work another has; one that has completed it by its own turn goes on."""
-        if held in self._held and await self._serving.is_queued(held.claim):
-            self._lose(held)
-        self._held.discard(held)
+    async def _still_holds(self, held: Held) -> bool:
+        try:
+            await self._serving.renew(held.claim, self.ttl_ms)
+        except QueuedWorkClaimExpired:
+            return False
+        return True
 
     def _lose(self, held: Held) -> None:
         held.lost = True
         held.scope.cancel()
+
+
+def _is_stray(error: BaseException) -> bool:
+    """Whether it cancels, and nothing has cancelled us: a handler's own mistake, which ends no other's work."""
+    ends_process = any(issubclass(type(each), KeyboardInterrupt | SystemExit) for each in leaves(error))
+    return not ends_process and trio.current_effective_deadline() != -math.inf

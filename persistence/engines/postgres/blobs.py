@@ -75,12 +75,13 @@ class TableBlobs:
                 begun = connection.execute("DELETE FROM attachment_files WHERE name = %(made)s", names)
                 if not begun.rowcount:
                     return  # it was done, and its answer was lost
-                connection.execute("DELETE FROM attachment_parts WHERE name = %(digest)s", names)
-                connection.execute("UPDATE attachment_parts SET name = %(digest)s WHERE name = %(made)s", names)
-                connection.execute(
-                    "INSERT INTO attachment_files (name, kept) VALUES (%(digest)s, true) ON CONFLICT (name) DO NOTHING",
+                connection.execute(  # first: another one who replaces the same waits here, and then sees what this one moved
+                    "INSERT INTO attachment_files (name, kept) VALUES (%(digest)s, true)"
+                    " ON CONFLICT (name) DO UPDATE SET kept = true",
                     names,
                 )
+                connection.execute("DELETE FROM attachment_parts WHERE name = %(digest)s", names)
+                connection.execute("UPDATE attachment_parts SET name = %(digest)s WHERE name = %(made)s", names)
 
         self._carry_out(replace)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,9 @@ from .opening.preflight import check_attachments_folder, mapped_os_errors
 
 _MADE: Final = "made-"
 """How the names begin of files that are being written."""
+
+_NAME: Final = re.compile(r"[0-9a-f]{64}|~[A-Za-z0-9_-]{64}")
+"""The name of what was kept: a digest, or a sealed one. All else is not ours: ``lost+found`` where a disk is mounted."""
 
 
 @final
@@ -74,7 +78,7 @@ class FolderBlobs:
 
     def names(self) -> list[str]:
         """See `Blobs.names`."""
-        return [name for name in self._names() if not name.startswith(_MADE)]
+        return [name for name in self._names() if _NAME.fullmatch(name)]
 
     def unfinished(self) -> list[str]:
         """See `Blobs.unfinished`."""

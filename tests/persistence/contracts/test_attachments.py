@@ -21,6 +21,7 @@ from tenure.errors import (
 )
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.contracts.attachments import CHUNK
+from tenure.persistence.engines.blobs import Blobs
 from tenure.persistence.engines.engine import NotStorable
 from tenure.persistence.facets.attachments.attachments import BeginRemoval, EndRemoval, RecordIntent, StampAttachments
 from tenure.persistence.store import ground_of
@@ -200,6 +201,33 @@ async def test_bytes_that_are_not_what_their_id_says_are_corrupt(tmp_path: Path,
         assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("damage", ["changed", "shorter", "longer", "gone"])
+async def test_bytes_that_are_put_again_stand_in_the_place_of_damaged_ones(store: Store, damage: str) -> None:
+    report = b"report" * 1_000_000
+    attachment_id = await store.attachments.put("s", report)
+    await store.attachments.commit_refs("s", [attachment_id])
+    blobs = ground_of(store).blobs
+    await store.read(lambda _: blobs.remove(attachment_id))
+    if damage != "gone":
+        other = {"changed": b"REPORT" * 1_000_000, "shorter": report[:-1], "longer": report + b"."}[damage]
+        await store.read(lambda _: _write_as(blobs, attachment_id, other))
+    with pytest.raises(Corrupt):
+        await store.attachments.get("s", attachment_id)
+
+    assert await store.attachments.put("t", report) == attachment_id
+
+    for session in ("s", "t"):
+        assert await store.attachments.get(session, attachment_id) == report
+    assert await store.read(lambda _: (blobs.names(), blobs.unfinished())) == ([attachment_id], [])
+
+
+def _write_as(blobs: Blobs, attachment_id: str, data: bytes) -> None:
+    blobs.begin("made")
+    for at in range(0, len(data), CHUNK):
+        blobs.write("made", at, data[at : at + CHUNK])
+    blobs.keep("made", attachment_id)
+
+
 # Orphans
 
 
@@ -326,6 +354,21 @@ async def test_what_a_killed_host_had_begun_to_write_goes_with_a_collect(tmp_pat
         await store.attachments.collect(NEVER)
 
         assert ground_of(store).blobs.unfinished() == [f"{store.incarnation}.2"]
+
+
+@pytest.mark.sqlite("looks at files of the folder")
+async def test_a_collect_leaves_what_is_no_attachment(tmp_path: Path) -> None:
+    async with open_seen_store(tmp_path / "a.db") as store:
+        attachment_id = await store.attachments.put("s", b"report")
+        await store.attachments.forget("s", attachment_id)
+        folder = tmp_path / "a.db-attachments"
+        (folder / "lost+found").mkdir()
+        (folder / "read me.txt").write_text("mine")
+        (folder / "~$report.docx").write_text("another program's")
+
+        assert await store.attachments.collect(NEVER) == 1
+
+        assert sorted(each.name for each in folder.iterdir()) == ["lost+found", "read me.txt", "~$report.docx"]
 
 
 # The rest
