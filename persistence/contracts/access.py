@@ -57,6 +57,7 @@ class Bringing(Access, Protocol):
 class HostAccess(Access, Protocol):
     """The ground of a store, for what is judged by the hosts that live."""
 
+    limits: Limits
     seams: Seams
     queue_bell: QueueBell
 

@@ -35,6 +35,7 @@ from tenure.persistence.reading import callers_files
 from tenure.persistence.writing.host_row import other_hosts
 
 from .access import BlobAccess
+from .gone.dead_hosts import DeadHosts
 
 T = TypeVar("T")
 
@@ -65,6 +66,7 @@ class AttachmentsContract:
     def __init__(self, store: BlobAccess) -> None:
         """Bind to an open store."""
         self._store = store
+        self._dead_hosts = DeadHosts(store)
 
     def bind(self, session_id: SessionId | str) -> SessionScopedAttachmentStore:
         """The verbs of one session."""
@@ -193,6 +195,9 @@ class AttachmentsContract:
         """
         if not -(2**63) <= older_than_epoch_ms < 2**63:
             raise InvalidInput(detail="a time fits 64 bits", field="older_than_epoch_ms")
+        await self._dead_hosts.bury(
+            await self._store.read(partial(attachments.in_question, before=older_than_epoch_ms))
+        )
         orphans = ForgetOrphans(before=older_than_epoch_ms, count=ORPHANS_AT_ONCE)
         while await self._write(orphans) == ORPHANS_AT_ONCE:
             pass
@@ -250,7 +255,11 @@ class AttachmentsContract:
 
     async def _mean(self, intent: AttachmentIntent) -> None:
         change = RecordIntent(intent=intent, waits=True)
-        while not await self._write(change):  # noqa: ASYNC110 - another process may be what removes them
+        find = partial(attachments.remover, attachment_id=intent.attachment_id)
+        while not await self._write(change):
+            host = await self._store.read(find)
+            if host is not None:
+                await self._dead_hosts.bury_in_time(host)
             await trio.sleep(REMOVAL_POLL_S)
 
     async def _get(self, session_id: str, attachment_id: str, take: Callable[[bytes], object]) -> None:

@@ -75,6 +75,7 @@ ROOMS = {
         "writing",
         "contracts/access",
         "contracts/journals",
+        "contracts/gone",
         "contracts/queued",
         "contracts",
         "upkeep",

@@ -11,8 +11,7 @@ from attrs import evolve
 from tenure.errors import InvalidInput
 from tenure.persistence.commits.commit import Change, Commit
 from tenure.persistence.contracts.access import HostAccess
-from tenure.persistence.engines.engine import Statements
-from tenure.persistence.facets.ownership.ownership import MarkLost
+from tenure.persistence.contracts.gone.dead_hosts import DeadHosts
 from tenure.persistence.facets.queue import reads
 from tenure.persistence.facets.queue.claims import StoredClaim
 from tenure.persistence.facets.queue.queue import (
@@ -40,15 +39,11 @@ from tenure.persistence.model.contracts.queued_work import (
     key_of_batch,
 )
 from tenure.persistence.model.values import SessionId, check_name
-from tenure.persistence.writing.host_row import OtherHost, other_hosts
 
 from .claim_watch import ClaimWatch
 
 LONGEST_TTL_MS: Final = 2**53
 """A claim holds for less than this without a renewal."""
-
-PROBE_AGAIN_S: Final = 0.25
-"""Seconds between two looks whether the hosts whose claims are in the way still live."""
 
 Answer = TypeVar("Answer", ClaimAnswer, CancelAnswer)
 
@@ -72,7 +67,7 @@ class QueueContract:
         """Bind to an open store."""
         self._store = store
         self._watch = ClaimWatch(store.seams.boot_clock)
-        self._probed_at: float | None = None
+        self._dead_hosts = DeadHosts(store)
 
     async def enqueue_queued_work(self, batch: QueuedWorkBatchDraft) -> QueuedWorkBatch:
         """Queue a batch after all others of its session.
@@ -204,10 +199,14 @@ class QueueContract:
     async def list_pending_queued_work(self, session_id: SessionId | str) -> tuple[QueuedWorkBatch, ...]:
         """The batches of a session that no claim holds, in the order of the queue. Raises `Corrupt`.
 
-        Delayed ones are among them, and those whose claim may be taken over.
+        Delayed ones are among them, and those whose claim may be taken over. A host that is found dead by this is marked lost,
+        by a commit.
         """
         lapsed = self._watch.lapsed(session_id)
-        pending, claims = await self._store.read(partial(reads.list_pending, session_id=session_id, lapsed=lapsed))
+        read = partial(reads.list_pending, session_id=session_id, lapsed=lapsed)
+        pending, claims = await self._store.read(read)
+        if await self._bury([claim for claim in claims if claim.holds(lapsed)]):
+            pending, claims = await self._store.read(read)
         self._watch.note(session_id, claims)
         return pending
 
@@ -224,21 +223,7 @@ class QueueContract:
 
     async def _bury(self, seen: Sequence[StoredClaim]) -> bool:
         """Mark the hosts of these claims lost that are proven dead; whether there was one."""
-        foreign = {claim.host for claim in seen} - {self._store.host}
-        now = self._store.seams.boot_clock()
-        if not foreign or (self._probed_at is not None and now - self._probed_at < PROBE_AGAIN_S):
-            return False
-        self._probed_at = now
-        dead = await self._store.read(partial(self._read_dead, foreign))
-        for each in dead:
-            await self._write(MarkLost(host=each.host, counter=None))
-            # Not before it is marked: with its file gone, nothing would prove it dead any more.
-            self._store.proofs.let_go(each.incarnation)
-        return bool(dead)
-
-    def _read_dead(self, foreign: set[int], statements: Statements) -> list[OtherHost]:
-        living = [each for each in other_hosts(statements, self._store.host).living if each.host in foreign]
-        return [each for each in living if self._store.proofs.seize(each.incarnation, each.files)]
+        return await self._dead_hosts.bury({claim.host for claim in seen if claim.host_lives})
 
     async def _write(self, change: Change) -> Any:
         return (await self._store.commit(Commit(changes=(change,)))).values[0]

@@ -237,6 +237,21 @@ def is_stamped(statements: Statements, attachment_id: str) -> bool:
     return statements.one("attachments.stamped", attachment_id=attachment_id) is not None
 
 
+def remover(statements: Statements, attachment_id: str) -> int | None:
+    """The host that is removing bytes, or None."""
+    row = statements.one("attachments.removal", attachment_id=attachment_id)
+    if row is None:
+        return None
+    check_row(row, (int, int), RECORD, attachment_id)
+    host: int = row[0]
+    return host
+
+
+def in_question(statements: Statements, before: int) -> frozenset[int]:
+    """The hosts whose death would make an intent an orphan, or end a removal; some of them have gone."""
+    return frozenset([row[0] for row in statements.all("attachments.in_question", before=before)])
+
+
 def uncommitted(statements: Statements, before: int) -> tuple[AttachmentManifestEntry, ...]:
     """What was only meant, and not after a time; the oldest first. Raises `Corrupt`."""
     return tuple([_decode(row).entry for row in statements.all("attachments.uncommitted", before=before)])

@@ -37,6 +37,10 @@ SELECT a.attachment FROM attachments a LEFT JOIN hosts h ON h.host = a.host
 WHERE a.committed_at IS NULL AND a.intent_at <= :before AND (h.host IS NULL OR h.closed_at IS NOT NULL OR h.lost_at IS NOT NULL)
 ORDER BY a.intent_at LIMIT :count;
 
+-- name: attachments.in_question
+-- Who means something old, or removes something.
+SELECT host FROM attachments WHERE committed_at IS NULL AND intent_at <= :before UNION SELECT host FROM attachment_removals;
+
 -- name: attachments.stamped
 SELECT 1 FROM attachments WHERE attachment_id = :attachment_id AND committed_at IS NOT NULL LIMIT 1;
 

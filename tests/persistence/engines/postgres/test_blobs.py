@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Generator
 
 import pytest
+import trio
 
+import tenure
+from tenure.persistence.commits.commit import Commit
 from tenure.persistence.engines.blobs import Blobs
 from tenure.persistence.engines.choice import door_to
+from tenure.persistence.facets.attachments.attachments import BeginRemoval
 from tenure.persistence.seams.limits import Limits
 from tests.kit import postgres
+from tests.kit.clocks import Clock
+from tests.kit.hosting import Gate
 
 PARTS = (bytes(40_000), b"x" * 40_000)
 WHOLE = b"".join(PARTS)
@@ -51,3 +57,25 @@ def test_a_connection_that_is_cut_between_two_calls_is_made_anew(blobs: Blobs, u
     postgres.end_sessions(url)
     blobs.remove("d")
     assert not blobs.exists("d")
+
+
+async def test_a_removal_by_a_host_that_stood_still_for_a_lease_is_in_the_way_of_no_writer(url: str) -> None:
+    gate, clock = Gate(), Clock()
+    seams = tenure.Seams(boot_clock=clock)
+    async with (
+        tenure.open_store(url, seams=tenure.Seams(writer_executor=lambda: gate)) as frozen,
+        tenure.open_store(url, seams=seams) as store,
+    ):
+        began, removed = clock.now, await store.attachments.id_of(b"report")
+        await frozen.commit(Commit(changes=(BeginRemoval(attachment_id=removed),)))
+        gate.shut()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(store.attachments.put, "s", b"report")
+            with trio.fail_after(30):
+                while nursery.child_tasks:
+                    clock.now += 1.0
+                    await trio.sleep(0.1)
+        gate.open()
+
+        assert clock.now - began > tenure.Limits().lease_s, "not before"
+        assert await store.attachments.get("s", removed) == b"report"
