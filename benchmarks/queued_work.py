@@ -5,6 +5,8 @@
 
 `tenure`: a worker queues a batch, claims it and completes it, again and again, in its own session. `raw` executes the very
 statements that the store does for it with APSW alone, one commit a transaction, and eight; so 3 commits are one piece of work.
+`inline` is `tenure` with `Seams(writer_executor=InlineExecutor)`: no way to another thread and back, and the loop stands still
+for each flush, which no host should that does anything else.
 `served`: as many workers of `serve_queue`, and as many tasks that queue; there the end of a piece and the claim of the next are
 one commit, and `raw_served` executes the statements of that. Ratios are medians over the turns. `cpu_us` is the least time of
 the processor for a piece, of the whole process.
@@ -36,6 +38,7 @@ from measuring.report import Timing, median_of, options, print_line, scratch
 from measuring.workload import copy_of
 
 import tenure
+from tenure.persistence.seams.executors import InlineExecutor
 
 WORKERS: Final = (1, 8)
 PIECES: Final = 2_000
@@ -70,11 +73,11 @@ async def work(store: tenure.Store, session: str, pieces: int) -> None:
         await queue.complete_queued_work_claim(claim.completion())
 
 
-def tenure_queue(folder: Path, workers: int, count: int) -> Timing:
+def tenure_queue(folder: Path, workers: int, count: int, *, seams: tenure.Seams | None = None) -> Timing:
     """The store's own verbs, a trio task for each worker."""
 
     async def run() -> tuple[float, float]:
-        async with tenure.open_store(copy_of(template_in(folder), "tenure.db")) as store:
+        async with tenure.open_store(copy_of(template_in(folder), "tenure.db"), seams=seams) as store:
             began, cpu = perf_counter(), process_time()
             async with trio.open_nursery() as nursery:
                 for worker in range(workers):
@@ -83,6 +86,11 @@ def tenure_queue(folder: Path, workers: int, count: int) -> Timing:
 
     elapsed_s, cpu_s = trio.run(run)
     return Timing(count=count // workers * workers, elapsed_s=elapsed_s, cpu_s=cpu_s)
+
+
+def tenure_inline(folder: Path, workers: int, count: int) -> Timing:
+    """The same in the thread of the loop, where a user asks for it."""
+    return tenure_queue(folder, workers, count, seams=tenure.Seams(writer_executor=InlineExecutor))
 
 
 def tenure_served(folder: Path, workers: int, count: int) -> Timing:
@@ -315,6 +323,7 @@ def in_threads(one_worker: Callable[[int], None], count: int) -> float:
 ROWS: Final[tuple[tuple[str, Measure, int, Sequence[str]], ...]] = (
     ("raw", raw, 1, ()),
     ("tenure", tenure_queue, 1, ()),
+    ("inline", tenure_inline, 1, ()),
     ("raw_served", raw_served, 1, ()),
     ("served", tenure_served, 1, ()),
     ("huey", huey_queue, 4, ("huey",)),
@@ -361,7 +370,7 @@ def main() -> None:
         rows=rows,
         ratios={
             f"{row}_to_{raw_row}_{workers}": beside(row, raw_row, workers)
-            for row, raw_row in (("tenure", "raw"), ("served", "raw"), ("served", "raw_served"))
+            for row, raw_row in (("tenure", "raw"), ("inline", "raw"), ("served", "raw"), ("served", "raw_served"))
             for workers in WORKERS
         },
         missing=sorted(missing),

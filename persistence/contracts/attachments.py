@@ -234,7 +234,7 @@ class AttachmentsContract:
             attachment_id = await self._make(made, chunks())
             await self._mean(AttachmentIntent(session_id=session_id, attachment_id=attachment_id, canonical_uri=uri))
             if not await self._are_whole(attachment_id):
-                # In the place of what is there, too: who was told that its bytes are stored is given them back.
+                # Also in place of damaged ones: what is acknowledged is read back equal.
                 await self._do(partial(_replace, made, attachment_id))
             elif not await self._store.read(partial(attachments.is_stamped, attachment_id=attachment_id)):
                 await self._do(partial(_keep, made, attachment_id))  # perhaps they are not on disk yet

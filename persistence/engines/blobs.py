@@ -44,7 +44,7 @@ class Blobs(Protocol):
         ...
 
     def names(self) -> list[str]:
-        """Every digest; what stands beside them and is no attachment is not named."""
+        """Every digest. Files of others beside them are not named."""
         ...
 
     def unfinished(self) -> list[str]:
