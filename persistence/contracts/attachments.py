@@ -36,6 +36,7 @@ from tenure.persistence.writing.host_row import other_hosts
 
 from .access import BlobAccess
 from .gone.dead_hosts import DeadHosts
+from .gone.removals import remove_begun
 
 T = TypeVar("T")
 
@@ -219,10 +220,9 @@ class AttachmentsContract:
         if not await self._write(BeginRemoval(attachment_id=attachment_id)):
             return False
         try:
-            await self._do(lambda blobs: blobs.remove(attachment_id))
+            return await self._store.read(partial(remove_begun, self._store, attachment_id))
         finally:
             await self._write(EndRemoval(attachment_id=attachment_id))
-        return True
 
     # Bytes
 

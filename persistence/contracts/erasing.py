@@ -36,6 +36,7 @@ from tenure.persistence.model.values import LogicalRuntimeId
 from tenure.persistence.seams.limits import Limits
 
 from .access import BlobAccess
+from .gone.removals import remove_begun
 
 T = TypeVar("T")
 
@@ -237,7 +238,7 @@ class Erasures:
     async def _remove(self, attachment_id: str) -> None:
         self._unremoved.add(attachment_id)
         try:
-            await self._store.read(lambda _: self._store.blobs.remove(attachment_id))
+            await self._store.read(partial(remove_begun, self._store, attachment_id))
         except (CannotOpen, Contended, DiskFull, NoDescriptor):
             return  # the mark stays, so that no writer puts them meanwhile
         await self._write(EndRemoval(attachment_id=attachment_id))

@@ -68,6 +68,7 @@ class QueueContract:
         self._store = store
         self._watch = ClaimWatch(store.seams.boot_clock)
         self._dead_hosts = DeadHosts(store)
+        self._dead_hosts_of_lists = DeadHosts(store)  # by itself: who lists often holds up no claim
 
     async def enqueue_queued_work(self, batch: QueuedWorkBatchDraft) -> QueuedWorkBatch:
         """Queue a batch after all others of its session.
@@ -205,7 +206,7 @@ class QueueContract:
         lapsed = self._watch.lapsed(session_id)
         read = partial(reads.list_pending, session_id=session_id, lapsed=lapsed)
         pending, claims = await self._store.read(read)
-        if await self._bury([claim for claim in claims if claim.holds(lapsed)]):
+        if await self._dead_hosts_of_lists.bury({claim.host for claim in claims if claim.holds(lapsed)}):
             pending, claims = await self._store.read(read)
         self._watch.note(session_id, claims)
         return pending

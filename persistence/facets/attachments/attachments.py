@@ -90,7 +90,7 @@ class BeginRemoval(Change):
 @final
 @frozen(kw_only=True, slots=True)
 class EndRemoval(Change):
-    """The bytes are removed. Answer: None."""
+    """The bytes are removed, as far as this host has begun that. Answer: None."""
 
     ingress = True
 
@@ -214,7 +214,7 @@ def begin_removal(tx: Transaction, attachment_id: str) -> bool:
 
 
 def _end_removal(tx: Transaction, change: EndRemoval) -> None:
-    tx.write("attachments.end_removal", attachment_id=change.attachment_id)
+    tx.write("attachments.end_own_removal", attachment_id=change.attachment_id, host=tx.host)
 
 
 # Reads
@@ -245,6 +245,11 @@ def remover(statements: Statements, attachment_id: str) -> int | None:
     check_row(row, (int, int), RECORD, attachment_id)
     host: int = row[0]
     return host
+
+
+def removes(statements: Statements, attachment_id: str, host: int) -> bool:
+    """Whether a host is removing bytes, and is not judged lost: asked right before they go, as who wakes late may be."""
+    return statements.one("attachments.removal", attachment_id=attachment_id) == (host, 1)
 
 
 def in_question(statements: Statements, before: int) -> frozenset[int]:

@@ -56,3 +56,7 @@ INSERT INTO attachment_removals (removal, attachment_id, host) VALUES (:key, :at
 
 -- name: attachments.end_removal
 DELETE FROM attachment_removals WHERE attachment_id = :attachment_id;
+
+-- name: attachments.end_own_removal
+-- Not another host's, which has begun since this one was judged lost.
+DELETE FROM attachment_removals WHERE attachment_id = :attachment_id AND host = :host;

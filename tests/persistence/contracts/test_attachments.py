@@ -19,11 +19,12 @@ from tenure.errors import (
     NotFound,
     TurnCommitConflict,
 )
-from tenure.persistence.commits.commit import Commit
+from tenure.persistence.commits.commit import Commit, CommitResult
 from tenure.persistence.contracts.attachments import CHUNK
 from tenure.persistence.engines.blobs import Blobs
 from tenure.persistence.engines.engine import NotStorable
 from tenure.persistence.facets.attachments.attachments import BeginRemoval, EndRemoval, RecordIntent, StampAttachments
+from tenure.persistence.facets.ownership.ownership import MarkLost
 from tenure.persistence.store import ground_of
 from tenure.persistence.upkeep.verify_store import verify_part
 from tests.kit.clocks import Clock
@@ -336,6 +337,38 @@ async def test_bytes_that_could_not_be_removed_may_be_put_again(tmp_path: Path) 
             assert await store.attachments.put("s", b"report") == attachment_id
         await store.attachments.forget("s", attachment_id)
         assert await store.attachments.collect(NEVER) == 1
+
+
+async def test_a_host_that_wakes_late_removes_no_bytes_that_were_put_meanwhile(tmp_path: Path) -> None:
+    async with open_seen_store(tmp_path / "a.db") as late, open_seen_store(tmp_path / "a.db") as store:
+        attachment_id = await late.attachments.put("s", b"report")
+        await late.attachments.forget("s", attachment_id)
+        commit, ground = ground_of(late).commit, ground_of(late)
+
+        async def stand_still(one: Commit) -> CommitResult:
+            landed = await commit(one)
+            if isinstance(one.changes[0], BeginRemoval):
+                await store.commit(Commit(changes=(MarkLost(host=ground.host, counter=None),)))
+                await store.attachments.put("s", b"report")
+                await store.attachments.commit_refs("s", [attachment_id])
+            return landed
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ground, "commit", stand_still)
+            assert await late.attachments.collect(NEVER) == 0
+
+        for each in (store, late):
+            assert await each.attachments.get("s", attachment_id) == b"report"
+
+
+async def test_a_removal_is_ended_by_who_has_begun_it(tmp_path: Path) -> None:
+    begin = BeginRemoval(attachment_id=digest(b"report"))
+    async with open_seen_store(tmp_path / "a.db") as one, open_seen_store(tmp_path / "a.db") as other:
+        assert (await one.commit(Commit(changes=(begin,)))).values == (True,)
+        await other.commit(Commit(changes=(EndRemoval(attachment_id=begin.attachment_id),)))
+        assert (await other.commit(Commit(changes=(begin,)))).values == (False,)
+        await one.commit(Commit(changes=(EndRemoval(attachment_id=begin.attachment_id),)))
+        assert (await other.commit(Commit(changes=(begin,)))).values == (True,)
 
 
 async def test_a_removal_ends_with_its_host(tmp_path: Path) -> None:

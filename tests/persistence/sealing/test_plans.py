@@ -107,8 +107,8 @@ CLEAR_NAMES_OF_CONTENTS: Final = {
 
 
 ONLY_LOOKED_AT: Final = {
-    *("attachments.end_removal", "attachments.named", "attachments.removal", "attachments.stamped"),  # for its digest
-    *("checkpoints.blob",),
+    *("attachments.end_own_removal", "attachments.end_removal", "attachments.named"),  # for its digest
+    *("attachments.removal", "attachments.stamped", "checkpoints.blob"),
     *(
         "entries.doubtful",
         "own_state.heads",
