@@ -252,6 +252,37 @@ def test_a_store_that_is_not_there_is_not_made(tmp_path: Path, command: str) -> 
     assert not list(tmp_path.iterdir())
 
 
+# --- Holds
+
+
+def test_a_hold_ends_as_it_was_placed_also_of_a_runtime_that_is_not_there_yet(path: Path) -> None:
+    async def body(supervisor: tenure.Supervisor) -> None:
+        await supervisor.spawn("alice", "keep")
+        for name in ("alice", "later"):
+            await beside("hold", path, name, "--note", "night")
+            ticket = await supervisor.accept(name, 1, kind="keep")
+            if name == "alice":
+                told = await beside("resume", path, name)  # of the held mark, which it has not
+                assert [(each["of"], each["note"]) for each in told["still_on_hold"]] == [("runtime", "night")]
+                assert ticket.outcome is None
+
+            assert (await beside("resume", path, name, "--hold"))["was_on_hold"]
+
+            assert (await ticket.wait_outcome()).phase == "consumed"
+        assert not (await beside("resume", path, "later", "--hold"))["was_on_hold"]
+        assert "still_on_hold" not in await beside("resume", path, "alice")
+
+    async def empty(supervisor: tenure.Supervisor) -> None:
+        await supervisor.hold("never there")
+
+    hosted(path, body)
+    hosted(path, empty)
+    assert answer("resume", path, "never there", "--hold")["was_on_hold"]
+    answer("hold", path, "alice")
+    assert "it stays on hold: resume --hold" in call("resume", path, "alice").stderr
+    assert call("resume", path, "alice", "--hold", "--take-recorded").exit_code == WRONG_USE
+
+
 # --- Why and tail
 
 

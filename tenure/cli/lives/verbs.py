@@ -192,17 +192,27 @@ async def resume(  # noqa: PLR0913 - one for each option
         raise InvalidInput(detail=f"{twice[0]} ran, or it did not", field="--did-not-run")
     verdicts |= {place: DidNotRun() for place in did_not_run}
 
-    async def resume(handle: Handle) -> None:
-        await handle.resume(
-            restart_run=restart_run,
-            take_recorded=take_recorded,
-            renamed=dict(renamed),
-            forget=forget,
-            repeat_never=repeat_never,
-            version=version,
-            settle=verdicts,
-            hold=hold,
-        )
-
-    await carry_out(output, target, one, "resume", resume)
+    changed = any((restart_run, take_recorded, renamed, forget, repeat_never, version, verdicts))
+    facts: dict[str, object] = {"runtime_id": one, "verb": "resume", "done": True}
+    async with visit(target, seams=seams()) as supervisor:
+        if hold and not changed:  # as it is placed: also on one that is not there yet
+            facts["was_on_hold"] = await supervisor.resume(one)
+        else:
+            handle = await supervisor.find(one)
+            await handle.resume(
+                restart_run=restart_run,
+                take_recorded=take_recorded,
+                renamed=dict(renamed),
+                forget=forget,
+                repeat_never=repeat_never,
+                version=version,
+                settle=verdicts,
+                hold=hold,
+            )
+            if on_hold := (await supervisor.why(one))["on_hold"]:
+                facts["still_on_hold"] = on_hold
+                output.note(
+                    "it stays on hold: resume --hold ends the hold of a runtime, resume --kind that of its kind"
+                )
+    output.facts("Done", facts)
     return None
