@@ -128,16 +128,23 @@ def _node(session: SessionRecord, path: RunPath, row: Row | None) -> _Target:
 
 
 def _stand(tx: Transaction, session: SessionRecord, target: _Target, *, hides: bool) -> None:
-    """Let the head stand on another node. What it leaves is hidden, or stays as a branch."""
+    """Let the head stand on another node. What it leaves is hidden; or stays as a branch, and what was hidden there is back."""
     node, position, digest = target
     if hides:
         tx.write("snapshots.tombstone", session=session.session, head=session.head, count=position, now=tx.now)
-    elif session.head is not None and not branches.is_on(tx, node, session.head, session.message_count):
-        branches.leave(tx, session, session.head, session.message_count)
+    else:
+        _go_to(tx, session, node)
     branches.drop(tx, session, node)
     session.head, session.message_count, session.digest = node, position, digest
     session.revision += 1
     sessions.save(tx, session)
+
+
+def _go_to(tx: Transaction, session: SessionRecord, node: int | None) -> None:
+    if session.head is not None and not branches.is_on(tx, node, session.head, session.message_count):
+        branches.leave(tx, session, session.head, session.message_count)
+    if node is not None:
+        tx.write("moves.revive", node=node)
 
 
 def _left_by(tx: Transaction, run: RunRecord) -> tuple[int | None, bool]:
@@ -161,9 +168,6 @@ def go_back(tx: Transaction, session: SessionRecord, run: RunRecord) -> bool:
     target: _Target = None, 0, EMPTY_DIGEST
     if run.base is not None:
         target = _node(session, RunPath(run.base_count), tx.one("moves.node", node=run.base))
-        kept = min([move.path.kept for _, move in of_run(tx, run.run)], default=run.base_count)
-        if kept < run.base_count:
-            tx.write("moves.revive", base=run.base, kept=kept)
     _stand(tx, session, target, hides=False)
     rewrites.note(tx, session, before, None, always=False)
     return True

@@ -16,15 +16,15 @@ SELECT node, session, position, digest FROM nodes WHERE run = :run ORDER BY node
 SELECT node, session, position, digest FROM nodes WHERE node = :node;
 
 -- name: moves.revive
--- A run that is taken back had hidden what stood before it.
+-- What the head goes back to is there again, where the run had hidden it: what stands on a hidden node is hidden too.
 UPDATE nodes SET tombstoned_at = NULL WHERE tombstoned_at IS NOT NULL AND node IN (
-    WITH RECURSIVE path (node, parent, position) AS (
-        SELECT node, parent, position FROM nodes WHERE node = :base
+    WITH RECURSIVE hidden (node, parent, position) AS (
+        SELECT node, parent, position FROM nodes WHERE node = :node AND tombstoned_at IS NOT NULL
         UNION ALL
-        SELECT n.node, n.parent, n.position FROM path p JOIN nodes n ON n.node = p.parent AND n.position < p.position
-        WHERE p.position > :kept + 1
+        SELECT n.node, n.parent, n.position FROM hidden h JOIN nodes n ON n.node = h.parent AND n.position < h.position
+        WHERE n.tombstoned_at IS NOT NULL
     )
-    SELECT node FROM path WHERE position > :kept
+    SELECT node FROM hidden
 );
 
 -- name: moves.forget_run

@@ -130,7 +130,8 @@ class RunSession:
     async def fork(self, at: int | SessionBranch) -> SessionBranch:
         """Leave the conversation as a branch, and go on from another place. Lands with the next boundary of the run.
 
-        The branch stays in the session, where `Store.sessions` reads it, until its nodes get a tombstone.
+        The branch stays in the session, where `Store.sessions` reads it, until its nodes get a tombstone. What a fork goes back
+        to is there again, also where it was hidden since.
 
         Args:
             at: The number of the message to go on from, 0 for none of them; or a branch that this run has left before.

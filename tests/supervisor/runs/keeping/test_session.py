@@ -135,6 +135,31 @@ async def test_a_fork_leaves_a_branch_and_goes_there_again(database: Path, autoj
     assert peek(database, "SELECT count(*) FROM branches") == [[2]]
 
 
+@pytest.mark.parametrize("lands_between", [False, True])
+async def test_a_fork_goes_back_to_what_the_run_has_taken_back_since(
+    database: Path, autojump_clock: MockClock, *, lands_between: bool
+) -> None:
+    async def back(run: tenure.Run) -> None:
+        run.session.append("b")
+        run.session.append("c")
+        here = await run.session.fork(3)
+        for taken in (lambda: run.session.pop(3), lambda: run.session.rewrite(["other"])):
+            await taken()
+            if lands_between:
+                await run.checkpoint()
+            await run.session.fork(here)
+            await run.checkpoint()
+        run.session.append("d")
+
+    await once(database, say, ["a"])
+
+    assert await once(database, back) == ["a", "b", "c", "d"]
+    async with host(database, {"kind": say}) as supervisor:
+        await check_whole(supervisor)
+        whole = await graph_of(supervisor)
+        assert [message_of(each) for each in payloads(whole)] == ["a", "b", "c", "other", "d"]
+
+
 async def moving(run: tenure.Run) -> None:
     """Each kind of move, on both sides of a boundary; the payload says after which step it is cut off, if it is."""
     cut = run.inputs[0].payload
