@@ -331,7 +331,7 @@ async def test_false_and_unreadable_hints_change_nothing(url: str) -> None:
 def test_what_a_hint_says_is_read_as_far_as_it_can_be() -> None:
     assert hint_of(b'{"host":3,"awaits":["a"]}', 4) == Hint(host=3, awaits=["a"])
     assert hint_of(b'{"host":4}', 4).own
-    assert hint_of(b'{"host":3,"spare":1500}', 4) == Hint(host=3, spare_s=1.5)
+    assert hint_of(b'{"host":3,"spare":1500}', 4) == Hint(host=3, awaits=[], spare_s=1.5)
     assert hint_of(b'{"host":3,"spare":-1}', 4) == Hint()
     for words in (b"", b"{", b"3", b'{"host":0}', b'{"host":9223372036854775808}', b'{"host":3,"awaits":3}', b"\xff"):
         assert hint_of(words, 4) == Hint()
