@@ -146,7 +146,8 @@ from .supervisor.accepting.tickets import (
 )
 from .supervisor.handles.foreign import ForeignRuntime as ForeignRuntime
 from .supervisor.handles.runtime import Runtime as Runtime
-from .supervisor.handles.schedules import Schedule as Schedule, Schedules as Schedules
+from .supervisor.handles.schedule_terms import Schedule as Schedule
+from .supervisor.handles.schedules import Schedules as Schedules
 from .supervisor.handles.selection import Selected as Selected, Selection as Selection
 from .supervisor.metrics import Metrics as Metrics
 from .supervisor.opening import open_supervisor as open_supervisor

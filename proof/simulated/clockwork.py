@@ -30,10 +30,11 @@ MOST: Final = 1_000
 """Occurrences that the check reads of one schedule."""
 
 
-async def create_all(host: tenure.Supervisor) -> None:
-    """Make the schedules that are not there."""
+async def create_all(host: tenure.Supervisor, *, payload: str = "first") -> None:
+    """Say what the schedules are, as a program does at its start: what is there with another payload gets this one."""
     for name, (when, terms) in SCHEDULES.items():
-        await _create(host, name=name, when=when, terms=terms)
+        agent = f"agent {name}"
+        await host.schedules.create(name, agent, when, payload, "worker", **terms, replace_existing=True)
 
 
 async def work(run: tenure.Run) -> None:
@@ -49,30 +50,25 @@ def _worked() -> None:
 
 @final
 class Clockwork:
-    """Those who make the schedules, and what must have come of them. Outlives every host."""
+    """Those who make the schedules and deploy others, and what must have come of them. Outlives every host."""
 
     async def __call__(self, client: Client) -> None:
-        """Make them; then pause, resume and trigger them, until the time is up."""
+        """Make them; then pause, resume, trigger and deploy them, until the time is up."""
         await client.ask("create them", create_all)
         while not client.over:
             await client.sleep(client.random.expovariate(1 / 120))
             name = client.random.choice(list(SCHEDULES))
-            verb = client.random.choice(("pause", "resume", "resume", "trigger"))
-            await client.ask(f"{verb} {name}", partial(_verb, name=name, verb=verb))
+            verb = client.random.choice(("pause", "resume", "resume", "trigger", "deploy"))
+            if verb == "deploy":
+                payload = f"deploy {client.random.random()}"
+                await client.ask("deploy", partial(create_all, payload=payload))
+            else:
+                await client.ask(f"{verb} {name}", partial(_verb, name=name, verb=verb))
 
     async def check(self, client: Client) -> None:
         """Each instant stands once; each input that one became is there, and was done once."""
         for name in SCHEDULES:
             await client.ask(f"what came of {name}", partial(story_of, name=name))
-
-
-async def _create(
-    host: tenure.Supervisor, *, name: str, when: tenure.Cron | tenure.Every, terms: dict[str, Any]
-) -> None:
-    try:
-        await host.schedules.get(name)  # made by one who was not answered
-    except NotFound:
-        await host.schedules.create(name, f"agent {name}", when, name, "worker", **terms)
 
 
 async def _verb(host: tenure.Supervisor, *, name: str, verb: str) -> None:
@@ -94,6 +90,7 @@ async def story_of(host: tenure.Supervisor, *, name: str) -> Sequence[tenure.Occ
         if not each.triggered:
             stood.update(_instants(schedule.when, each.scheduled_at, each.through or each.scheduled_at))
     expect(schedule.next_at is not None, f"{name} has no next instant")
+    expect(bool(stood), f"of {name} an instant stands twice or not at all: none was decided")
     every = _instants(schedule.when, min(stood), (schedule.next_at or 0) - 1)
     apart = {at: stood[at] for at in {*stood, *every} if stood[at] != 1 or at not in every}
     expect(not apart, f"of {name} an instant stands twice or not at all: {apart} of those before {schedule.next_at}")

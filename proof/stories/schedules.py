@@ -16,11 +16,19 @@ from .words import Words
 NOON = 43_200.0
 
 
-def _write(name: str, runtime: str, payload: bytes, expected: int | None = None) -> schedules.WriteSchedule:
+def _write(
+    name: str, runtime: str, payload: bytes, expected: int | None = None, *, replaces: bool = False
+) -> schedules.WriteSchedule:
     timetable = encode_timetable(Every(60), NOON)
     terms = ScheduleTerms(runtime_id=runtime, kind="story", timetable=timetable, overlap=Overlap.QUEUE)
     return schedules.WriteSchedule(
-        schedule_id=name, terms=terms, payload=payload, next_at=NOON, fires_at=NOON, expected=expected
+        schedule_id=name,
+        terms=terms,
+        payload=payload,
+        next_at=NOON,
+        fires_at=NOON,
+        expected=expected,
+        replaces=replaces,
     )
 
 
@@ -30,6 +38,8 @@ async def keep_schedules(words: Words) -> None:
     made: ScheduleRecord
     (made,) = await write(_write("noon", "by schedule", b'"go"'))
     (made,) = await write(_write("noon", "by schedule", b'"go on"', made.revision))
+    await write(_write("noon", "by schedule", b'"go"', replaces=True))  # there is one, with another payload
+    (made,) = await write(_write("noon", "by schedule", b'"go"', made.revision, replaces=True))
 
     def instant(number: int, *, missed: bool = False) -> Any:
         return instant_of(Every(60), NOON + 60 * number, InputId(new_id()), missed=missed)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, TypedDict, Unpack, final
+from typing import Any, Final, Unpack, final
 
-from attrs import frozen
+from attrs import evolve
 from msgspec.structs import replace
 
 from tenure.errors import InvalidInput, NotFound
@@ -20,83 +19,29 @@ from tenure.persistence.facets.schedules.schedules import (
     PauseSchedule,
     TriggerSchedule,
     WriteSchedule,
+    other_terms,
 )
 from tenure.persistence.facets.schedules.terms import (
     CatchUp,
     Overlap,
     ScheduleRecord,
     ScheduleTerms,
+    anchored_as,
     instant_of,
 )
 from tenure.persistence.model.arguments import check_key, check_value, checked
-from tenure.persistence.model.codec import decode, encode
-from tenure.persistence.model.numbers import check_seconds, check_time
-from tenure.persistence.model.timetable import Cron, Every, Timetable, encode_timetable
-from tenure.persistence.model.values import InputId, LogicalRuntimeId, SessionId, check_runtime_id
+from tenure.persistence.model.codec import encode
+from tenure.persistence.model.numbers import check_time
+from tenure.persistence.model.timetable import Cron, Every
+from tenure.persistence.model.values import InputId, LogicalRuntimeId, SessionId
 from tenure.persistence.store import Store
 from tenure.supervisor.accepting.payloads import Fits
 from tenure.supervisor.hosting.holds import check_note
 
+from .schedule_terms import NewTerms, Schedule, as_schedule, terms_of
+
 PAGE: Final = 500
 """Schedules that are read at a time."""
-
-
-@final
-class NewTerms(TypedDict, total=False):
-    """What `Schedules.update` changes; what is not named stays."""
-
-    runtime_id: str
-    when: Cron | Every
-    payload: object
-    kind: str | None
-    overlap: Overlap | str
-    catch_up: CatchUp | str
-    catch_up_s: float
-    jitter_s: float
-    starts_at: datetime | None
-    ends_at: datetime | None
-
-
-@final
-@frozen(kw_only=True, slots=True)
-class Schedule:
-    """A schedule as it is stored.
-
-    Attributes:
-        schedule_id: Its id.
-        runtime_id: Whose inbox its inputs come into.
-        kind: What the runtime is made as where it is not there; None: then its inputs are refused.
-        when: Its timetable.
-        payload: Of every input, as a JSON value.
-        overlap: ``skip`` or ``queue``.
-        catch_up: ``all``, ``latest`` or ``none``.
-        catch_up_s: How late an instant may be made good.
-        jitter_s: Most seconds that an input is late by chance.
-        starts_at: No instant before it, unix seconds, or None.
-        ends_at: No instant after it, unix seconds, or None.
-        next_at: The first instant that is not decided, unix seconds; None where none is left.
-        paused_at: Since when it is paused, unix seconds, or None.
-        note: Why, for people.
-        refusals: How many of its inputs in a row were refused; the fifth pauses it.
-        created_at: When it was made, unix seconds.
-    """
-
-    schedule_id: str
-    runtime_id: LogicalRuntimeId
-    kind: str | None
-    when: Timetable
-    payload: Any
-    overlap: str
-    catch_up: str
-    catch_up_s: float
-    jitter_s: float
-    starts_at: float | None
-    ends_at: float | None
-    next_at: float | None
-    paused_at: float | None
-    note: str
-    refusals: int
-    created_at: float
 
 
 @final
@@ -135,8 +80,13 @@ class Schedules:
         jitter_s: float = 0.0,
         starts_at: datetime | None = None,
         ends_at: datetime | None = None,
+        replace_existing: bool = False,
     ) -> Schedule:
         """Make a schedule; on disk when this returns. The same again changes nothing and returns the one that is there.
+
+        With `replace_existing` a program says at each start what its schedules are: one that is there with other terms
+        gets all of these, as by `update`, in one commit, and stays paused if it was. Of programs that say different things
+        at once the later wins. An `Every` without an anchor keeps the stored one while its seconds are the same.
 
         Args:
             schedule_id: Its id, of 1 to 500 characters.
@@ -151,13 +101,14 @@ class Schedules:
             jitter_s: An input is late by up to so many seconds, drawn once for each instant.
             starts_at: No instant before it; a time with a time zone.
             ends_at: No instant after it; a time with a time zone.
+            replace_existing: Whether a schedule of this id that has other terms gets these.
 
         Raises:
-            InvalidInput: An argument does not fit, or there is a schedule of this id with other terms.
+            InvalidInput: An argument does not fit, or there is a schedule of this id with other terms that is to stay.
             PayloadTooLarge: It is larger than `Limits.payload_bytes`.
             RuntimeDestroyed: Its runtime is destroyed.
         """
-        terms = _terms(
+        terms = terms_of(
             self._now(),
             runtime_id=runtime_id,
             when=when,
@@ -170,10 +121,16 @@ class Schedules:
             ends_at=ends_at,
         )
         data = encode(payload, "payload")
-        change = self._change(_id(schedule_id), replace(terms, fits=self._fits(data)), data, self._now(), None)
-        made: ScheduleRecord = await self._commit(change)
-        self._hear()
-        return as_schedule(made)
+        change = evolve(
+            self._change(_id(schedule_id), replace(terms, fits=self._fits(data)), data, self._now(), None),
+            is_anchored=isinstance(when, Cron) or when.anchor is not None,
+            replaces=check_value(replace_existing, bool, "replace_existing"),
+        )
+        while True:  # one that is to be replaced may be written, deleted or made meanwhile by others
+            made: ScheduleRecord | None = await self._commit(await self._as_it_stands(change))
+            if made is not None:
+                self._hear()
+                return as_schedule(made)
 
     @checked
     async def update(self, schedule_id: str, **terms: Unpack[NewTerms]) -> Schedule:
@@ -313,10 +270,24 @@ class Schedules:
         for name in ("starts_at", "ends_at"):  # a float is one that is stored: what a user gives is a time
             if given.get(name) is not None:
                 given[name] = check_time(given[name], name)
-        now = self._now()
-        terms = replace(_terms(now, **{**said, **given}), fits=self._fits(payload) if is_new else old.fits)
+        terms = replace(terms_of(self._now(), **{**said, **given}), fits=self._fits(payload) if is_new else old.fits)
+        return self._on(record, terms, payload)
+
+    async def _as_it_stands(self, change: WriteSchedule) -> WriteSchedule:
+        if not change.replaces:
+            return change
+        record = await self._store.read(partial(rows.find, schedule_id=change.schedule_id))
+        if record is None or not other_terms(record, change):
+            return change
+        terms = change.terms if change.is_anchored else anchored_as(change.terms, record.terms)
+        return evolve(self._on(record, terms, change.payload), replaces=True)
+
+    def _on(self, record: ScheduleRecord, terms: ScheduleTerms, payload: bytes) -> WriteSchedule:
+        """New terms on a record: where the timetable or its bounds are others, the first instant is one that is not decided."""
+        old = record.terms
         moved = (terms.timetable, terms.starts_at, terms.ends_at) != (old.timetable, old.starts_at, old.ends_at)
         if moved or record.next_at is None:
+            now = self._now()
             after = now if record.decided_through is None else max(now, record.decided_through)
             return self._change(record.schedule_id, terms, payload, after, record.revision)
         return WriteSchedule(
@@ -329,72 +300,8 @@ class Schedules:
         )
 
 
-def _terms(  # noqa: PLR0913 - one for each term
-    now: float,
-    *,
-    runtime_id: str,
-    when: Timetable,
-    kind: str | None,
-    overlap: Overlap | str,
-    catch_up: CatchUp | str,
-    catch_up_s: float,
-    jitter_s: float,
-    starts_at: datetime | float | None,
-    ends_at: datetime | float | None,
-) -> ScheduleTerms:
-    given: Any = when
-    if not isinstance(given, Cron | Every):
-        raise InvalidInput(detail="it is a tenure.Cron or a tenure.Every", field="when")
-    late, jitter = check_value(catch_up_s, float, "catch_up_s"), check_value(jitter_s, float, "jitter_s")
-    for value, name in ((late, "catch_up_s"), (jitter, "jitter_s")):
-        check_seconds(value, name, zero=True)
-        if value == math.inf:
-            raise InvalidInput(detail="it is a finite number of seconds", field=name)
-    first, last = _bound(starts_at, "starts_at"), _bound(ends_at, "ends_at")
-    if first is not None and last is not None and last < first:
-        raise InvalidInput(detail="it is before starts_at: no instant is between them", field="ends_at")
-    return ScheduleTerms(
-        runtime_id=check_runtime_id(check_value(runtime_id, str, "runtime_id")),
-        kind=check_key(kind, "kind"),
-        timetable=encode_timetable(when, now),
-        overlap=check_value(overlap, Overlap, "overlap"),
-        catch_up=check_value(catch_up, CatchUp, "catch_up"),
-        catch_up_s=late,
-        jitter_s=jitter,
-        starts_at=first,
-        ends_at=last,
-    )
-
-
-def _bound(given: datetime | float | None, name: str) -> float | None:
-    return given if given is None or isinstance(given, float) else check_time(given, name)
-
-
 def _id(schedule_id: str) -> str:
     plain = check_key(schedule_id, "schedule_id")
     if plain is None:
         raise InvalidInput(detail="it is text of 1 to 500 characters", field="schedule_id")
     return plain
-
-
-def as_schedule(record: ScheduleRecord) -> Schedule:
-    """A schedule as users read it. Raises `Corrupt`."""
-    terms = record.terms
-    return Schedule(
-        schedule_id=record.schedule_id,
-        runtime_id=record.runtime_id,
-        kind=terms.kind,
-        when=terms.when,
-        payload=decode(record.payload, "schedule", record.schedule_id),
-        overlap=terms.overlap,
-        catch_up=terms.catch_up,
-        catch_up_s=terms.catch_up_s,
-        jitter_s=terms.jitter_s,
-        starts_at=terms.starts_at,
-        ends_at=terms.ends_at,
-        next_at=record.next_at,
-        paused_at=record.paused_at,
-        note=record.note,
-        refusals=record.refusals,
-        created_at=record.created_at,
-    )

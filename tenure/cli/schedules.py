@@ -12,7 +12,8 @@ import click
 from tenure.cli.upkeep.keys import seams
 from tenure.errors import InvalidInput
 from tenure.persistence.model.timetable import Cron, Every, Timetable, spelled
-from tenure.supervisor.handles.schedules import Schedule, Schedules
+from tenure.supervisor.handles.schedule_terms import Schedule
+from tenure.supervisor.handles.schedules import Schedules
 from tenure.supervisor.visiting import visit
 
 from .command import command
@@ -118,18 +119,27 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @_options
+@click.option("--replace-existing", is_flag=True, help="Where there is one with other terms, give it these.")
 @click.argument("target", type=click.Path(readable=False))
 @click.argument("schedule")
 @click.argument("runtime")
 @click.argument("payload", metavar="JSON")
 async def create(
-    output: Output, target: str, schedule: str, runtime: str, payload: str, **terms: Unpack[_Terms]
+    output: Output,
+    target: str,
+    schedule: str,
+    runtime: str,
+    payload: str,
+    *,
+    replace_existing: bool,
+    **terms: Unpack[_Terms],
 ) -> None:
     """Make SCHEDULE: by --cron or --every, put the payload JSON into the inbox of RUNTIME."""
     when = _when(terms)
     if when is None:
         raise InvalidInput(detail="say --cron TEXT or --every SECONDS", field="--cron")
-    data, given = _payload(payload), _given(terms)
+    data = _payload(payload)
+    given: dict[str, Any] = {**_given(terms), "replace_existing": replace_existing}
     made = await _carry_out(target, lambda schedules: schedules.create(schedule, runtime, when, data, **given))
     output.facts("Made", _facts(made))
 

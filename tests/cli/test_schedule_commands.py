@@ -55,6 +55,19 @@ def test_a_schedule_that_is_made_beside_a_host_without_any_is_fired_by_that_host
     trio.run(main)
 
 
+def test_a_schedule_that_is_there_is_replaced_where_that_is_said(path: Path) -> None:
+    hosted(path, _nothing)
+    create = ("schedules", "create", path, "s", "alice")
+    answer(*create, "1", "--every", "60")
+
+    refused = call(*create, "2", "--every", "90", "--json")
+
+    assert refused.exit_code == WRONG_USE
+    assert "(when, payload)" in json.loads(refused.stderr)["message"]
+    replaced = answer(*create, "2", "--every", "90", "--replace-existing")
+    assert (replaced["payload"], replaced["when"]) == (2, "every 90 s")
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

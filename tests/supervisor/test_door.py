@@ -95,6 +95,7 @@ CALLS: dict[str, dict[str, Any]] = {
         "jitter_s": 1.0,
         "starts_at": dt.datetime(2026, 1, 2, tzinfo=dt.UTC),
         "ends_at": dt.datetime(3026, 1, 2, tzinfo=dt.UTC),
+        "replace_existing": False,
     },
     "schedules.update": {
         "schedule_id": "s",

@@ -85,6 +85,9 @@ async def test_a_verb_of_a_supervisor_costs_one_group(
             "resume a kind": partial(supervisor.resume, kind="kind"),
             "create a schedule": partial(schedules.create, "daily", "alice", tenure.Every(86_400), "good morning"),
             "update it": partial(schedules.update, "daily", payload="good evening"),
+            "replace it": partial(
+                schedules.create, "daily", "alice", tenure.Every(86_400), "good night", replace_existing=True
+            ),
             "pause it": partial(schedules.pause, "daily"),
             "resume it": partial(schedules.resume, "daily"),
             "delete it": partial(schedules.delete, "daily"),

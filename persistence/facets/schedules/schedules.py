@@ -36,6 +36,7 @@ from .terms import (
     ScheduleRecord,
     ScheduleTerms,
     Skipped,
+    anchored_as,
     decide,
 )
 
@@ -50,8 +51,8 @@ class WriteSchedule(Change):
     """Make a schedule, or write one that is there at a revision. Answer: `ScheduleRecord`.
 
     Where it is made, the same again changes nothing, and an id that is taken with other terms is `InvalidInput`. Else the
-    answer is None where it was written meanwhile, and it is `NotFound` where it is gone. For a runtime that is destroyed it is
-    `RuntimeDestroyed`: no input of it could ever land.
+    answer is None where it was written meanwhile, and it is `NotFound` where it is gone. Where it `replaces`, the answer is
+    None in place of these two errors. For a runtime that is destroyed it is `RuntimeDestroyed`: no input of it could ever land.
 
     Attributes:
         schedule_id: Its id.
@@ -60,6 +61,8 @@ class WriteSchedule(Change):
         next_at: The first instant, or None.
         fires_at: The same with its jitter.
         expected: The revision that it is written on; None makes it.
+        is_anchored: Whether the anchor of its timetable is its user's; else that of one with as many seconds is as good.
+        replaces: Whether one that is there is to get these terms: who asks for that looks again, and writes on what is found.
     """
 
     ingress = True
@@ -70,6 +73,8 @@ class WriteSchedule(Change):
     next_at: float | None
     fires_at: float | None
     expected: int | None = None
+    is_anchored: bool = True
+    replaces: bool = False
 
     @property
     def weight(self) -> int:
@@ -83,20 +88,17 @@ def _write(tx: Transaction, change: WriteSchedule) -> ScheduleRecord | None:
     target = runtimes.find(tx, LogicalRuntimeId(change.terms.runtime_id))
     if target is not None and target.state is RuntimeState.DESTROYED:
         raise RuntimeDestroyed(runtime_id=target.runtime_id)
-    if change.expected is not None:
-        record = _load(tx, change.schedule_id)
-        if record.revision != change.expected:
-            return None
-        record = evolve(
-            record, terms=change.terms, payload=change.payload, next_at=change.next_at, fires_at=change.fires_at
-        )
-        return _save(tx, record)
     known = rows.find(tx, change.schedule_id)
+    if change.expected is not None:
+        return _write_on(tx, known, change, change.expected)
     if known is not None:
-        if _same(known, change):
+        other = other_terms(known, change)
+        if not other:
             return known
-        detail = "there is a schedule of this id with other terms; update it"
-        raise InvalidInput(detail=detail, field="schedule_id")
+        if change.replaces:
+            return None
+        said = f"there is a schedule of this id with other terms ({', '.join(other)})"
+        raise InvalidInput(detail=f"{said}; update it, or say replace_existing=True", field="schedule_id")
     record = ScheduleRecord(
         schedule=0,
         schedule_id=change.schedule_id,
@@ -110,16 +112,29 @@ def _write(tx: Transaction, change: WriteSchedule) -> ScheduleRecord | None:
     return record
 
 
-def _same(known: ScheduleRecord, change: WriteSchedule) -> bool:
-    """Whether it is made again as it is; one that has no anchor of its user's got one when it was made."""
-    stored = known.terms
-    given = msgspec.structs.replace(change.terms, fits=stored.fits)  # what a host knows of it is not said by its user
-    if "anchor" in stored.timetable:
-        every = msgspec.json.decode(stored.timetable), msgspec.json.decode(given.timetable)
-        if every[0].get("every") != every[1].get("every"):
-            return False
-        given = msgspec.structs.replace(given, timetable=stored.timetable)
-    return given == stored and change.payload == known.payload
+def _write_on(
+    tx: Transaction, known: ScheduleRecord | None, change: WriteSchedule, revision: int
+) -> ScheduleRecord | None:
+    if known is None and not change.replaces:
+        raise NotFound(what="schedule", key=change.schedule_id)
+    if known is None or known.revision != revision:
+        return None
+    written = evolve(
+        known, terms=change.terms, payload=change.payload, next_at=change.next_at, fires_at=change.fires_at
+    )
+    return _save(tx, written)
+
+
+def other_terms(known: ScheduleRecord, change: WriteSchedule) -> list[str]:
+    """The names, as users know them, of what a change says otherwise than a schedule that is there."""
+    stored, given = known.terms, change.terms
+    if not change.is_anchored:
+        given = anchored_as(given, stored)
+    # What a host knows of the payload is not said by its user.
+    fields = [each for each in ScheduleTerms.__struct_fields__ if each != "fits"]
+    other = [each for each in fields if getattr(given, each) != getattr(stored, each)]
+    other += [] if change.payload == known.payload else ["payload"]
+    return ["when" if each == "timetable" else each for each in other]
 
 
 def _load(tx: Transaction, schedule_id: str) -> ScheduleRecord:

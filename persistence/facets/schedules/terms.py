@@ -9,7 +9,7 @@ from typing import Final, final
 import msgspec
 from attrs import field, frozen
 
-from tenure.persistence.model.timetable import JUST_BEFORE_S, Timetable, decode_timetable, following, local
+from tenure.persistence.model.timetable import JUST_BEFORE_S, Every, Timetable, decode_timetable, following, local
 from tenure.persistence.model.values import InputId, LogicalRuntimeId
 
 MOST: Final = 100
@@ -82,6 +82,13 @@ class ScheduleTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             after = max(after, self.starts_at - JUST_BEFORE_S)
         instant = following(self.when, after)
         return None if instant is None or (self.ends_at is not None and instant > self.ends_at) else instant
+
+
+def anchored_as(given: ScheduleTerms, stored: ScheduleTerms) -> ScheduleTerms:
+    """Terms whose user gave no anchor, with the one that is stored where the seconds are the same: their instants go on."""
+    new, old = given.when, stored.when
+    is_like = isinstance(new, Every) and isinstance(old, Every) and new.seconds == old.seconds
+    return msgspec.structs.replace(given, timetable=stored.timetable) if is_like else given
 
 
 @final

@@ -81,6 +81,6 @@ PROOFS: Final = (
             schedules.TriggerSchedule: triggered,
         },
         check=check,
-        quiet=(schedules.PauseSchedule, schedules.FireSchedule, reads.PruneOccurrences),
+        quiet=(schedules.WriteSchedule, schedules.PauseSchedule, schedules.FireSchedule, reads.PruneOccurrences),
     ),
 )

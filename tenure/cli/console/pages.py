@@ -22,7 +22,7 @@ from tenure.persistence.model.labels import check_labels
 from tenure.persistence.model.numbers import INT_LIMIT
 from tenure.persistence.model.values import RuntimeState, check_runtime_id
 from tenure.persistence.upkeep.inspect import Wanted
-from tenure.supervisor.handles.schedules import as_schedule
+from tenure.supervisor.handles.schedule_terms import as_schedule
 
 from . import reading
 from .reading import ROWS, look
