@@ -113,14 +113,14 @@ class QueuedWorkPayload:
         body: Opaque bytes.
     """
 
-    kind: QueuedWorkKind
+    kind: QueuedWorkKind = QueuedWorkKind.TURN_INPUT
     body: bytes = field(repr=False)
 
 
 @final
 @frozen(kw_only=True, slots=True)
 class QueuedWorkBatchDraft:
-    """A batch, before it is queued.
+    """A batch, before it is queued: where no more is said, it comes after the turn that goes on and is claimed alone.
 
     Attributes:
         session_id: Whose work it is. The session need not be there.
@@ -133,8 +133,8 @@ class QueuedWorkBatchDraft:
     """
 
     session_id: SessionId | str
-    delivery_policy: DeliveryPolicy
-    slot_policy: SlotPolicy
+    delivery_policy: DeliveryPolicy = DeliveryPolicy.AFTER_CURRENT_TURN_COMMIT
+    slot_policy: SlotPolicy = SlotPolicy.EXCLUSIVE
     payloads: tuple[QueuedWorkPayload, ...]
     source_key: str | None = None
     merge_key: MergeKey = field(factory=MergeKey)

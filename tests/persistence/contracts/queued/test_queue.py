@@ -131,6 +131,17 @@ async def test_a_batch_comes_back_as_it_was_queued(store: Store) -> None:
     assert await store.queue.list_queued_work("other") == ()
 
 
+async def test_a_batch_of_which_no_more_is_said_is_an_input_that_comes_after_the_turn_and_alone(store: Store) -> None:
+    for body in (b"one", b"two"):
+        work = QueuedWorkPayload(body=body)
+        await store.queue.enqueue_queued_work(QueuedWorkBatchDraft(session_id="s", payloads=(work,)))
+
+    assert await claim(store, boundary=WITHIN_TURN) is None
+    held = await must_claim(store)
+    assert texts(held) == ["one"]
+    assert held.batches[0].items[0].payload.kind is QueuedWorkKind.TURN_INPUT
+
+
 async def test_a_source_key_is_queued_once_and_free_again_once_its_batch_is_gone(store: Store) -> None:
     first = await store.queue.enqueue_queued_work(draft("one", key="k"))
 
