@@ -369,7 +369,7 @@ async def open_store(
         WeakDurability: What `durability` asks cannot be given.
         DiskFull: There is no room for a new database, or for the copy of the log that an open makes.
         StoreBroken, NoThread, NoDescriptor: An I/O error; the system gives this process no further thread, or no file.
-        InvalidInput, Unsupported: No path, or no such class; a target that this version has no engine for.
+        InvalidInput, Unsupported: No path, or no such class; a target that this version has no engine for; not on trio.
 
     Cancellation: the body's. Leaving it normally drains what was submitted; leaving it by an exception or a cancellation,
     also while it drains, settles what waits with `Closed` and closes within a bound. The body's exception leaves unwrapped;

@@ -8,6 +8,7 @@ from typing import Final
 
 from tenure.errors import InvalidInput, Unsupported
 from tenure.persistence.model.arguments import check_class, check_value
+from tenure.persistence.model.numbers import shown
 from tenure.persistence.model.texts import text_of
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
@@ -55,7 +56,8 @@ def door_to(target: str | os.PathLike[str], limits: Limits | None = None, seams:
     scheme, separator, _ = text.partition("://")
     make = ENGINES.get(scheme if separator else NO_SCHEME)
     if make is None:
-        raise Unsupported(what=f"the engine of {scheme}://")
+        known = "a path, sqlite:///path, :memory: and postgresql://... are"
+        raise Unsupported(what=f"the engine of {shown(scheme)} ({known})")
     return make(text, limits, seams)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import math
 import re
 import sys
@@ -51,7 +52,9 @@ def dump_model(model: Any) -> Any:
 def _form(value: object) -> object:
     if is_model(type(value)):
         return dump_model(value)
-    raise TypeError(f"nothing is known of a {type(value).__name__}")
+    if inspect.iscoroutine(value):
+        raise TypeError("it is a coroutine, whose result was not awaited")
+    raise TypeError(f"nothing is known of the class {type(value).__name__}; make it a dict, or use a payload class")
 
 
 _encoder: Final = msgspec.json.Encoder(order="deterministic", enc_hook=_form)
@@ -91,8 +94,14 @@ def encode(value: object, field: str, hook: Callable[[Any], Any] | None = None) 
     except InvalidInput:
         raise
     except Exception as exc:  # a caller's class may raise anything here, in the caller's own task
-        raise InvalidInput(detail=f"no JSON form: {text_of(exc)}", field=field) from exc
+        said = text_of(exc)
+        detail = "the keys of an object are text" if said.startswith(_NO_KEYS) else said
+        raise InvalidInput(detail=f"no JSON form: {detail}", field=field) from exc
     return data
+
+
+_NO_KEYS: Final = "Only dicts with str keys"
+"""What the encoder says of others where it sorts them."""
 
 
 def _is_plain(value: Any) -> bool:

@@ -26,16 +26,17 @@ import threading
 import types
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Final, ParamSpec, TypeVar, cast, final
+from typing import Any, Final, ParamSpec, TypeVar, cast
 
 import outcome
 import trio
 
+from tenure.errors import Unsupported
+from tenure.persistence.entering import EnteredAsync
 from tenure.persistence.model.texts import YIELDED, class_name
 
 P = ParamSpec("P")
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 
 PACKAGE: Final = "tenure."
 OUTSIDE: Final = ("tenure.testing", "tenure.cli")
@@ -223,30 +224,21 @@ async def to_the_end(function: Callable[[], Awaitable[T]]) -> T:
 def guarded(
     function: Callable[P, AsyncGenerator[T]],
 ) -> Callable[P, AbstractAsyncContextManager[T]]:
-    """Make a context manager of an async generator: on the way in and out Ctrl-C waits, in the frames of `contextlib` too."""
-    make = asynccontextmanager(function)
+    """Make a context manager of an async generator: on the way in and out Ctrl-C waits, in the frames of `contextlib` too.
+
+    It is entered on trio: elsewhere that raises `Unsupported`, and nothing is opened.
+    """
+    make, name = asynccontextmanager(function), function.__name__
+
+    def enter() -> None:
+        if not trio.lowlevel.in_trio_task():
+            raise Unsupported(
+                what=f"{name} outside of trio (tenure.asyncio and tenure.sync have it for other programs)"
+            )
+        protect_library()
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> AbstractAsyncContextManager[T]:
-        return _Guarded(make(*args, **kwargs))
+        return EnteredAsync(name, make(*args, **kwargs), enter)
 
     return call
-
-
-@final
-class _Guarded(AbstractAsyncContextManager[T_co]):
-    def __init__(self, inner: AbstractAsyncContextManager[T_co]) -> None:
-        self._inner = inner
-
-    async def __aenter__(self) -> T_co:
-        protect_library()
-        return await self._inner.__aenter__()
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: types.TracebackType | None,
-        /,
-    ) -> bool | None:
-        return await self._inner.__aexit__(kind, error, traceback)

@@ -198,6 +198,9 @@ def as_behaviours(given: Mapping[str, Given], version: str = "") -> Behaviours:
 
 
 def _of_kind(kind: str, given: Given, version: str) -> tuple[Behaviour, ...]:
+    if isinstance(given, str):
+        detail = f"of kind {shown(kind)} {shown(given)} is not an async function or a tenure.Behaviour"
+        raise InvalidInput(detail=detail, field="behaviours")
     several: Sequence[Behaviour | BehaviourFunction] = (
         [given] if isinstance(given, Behaviour) or callable(given) else check_value(given, Sequence[Any], "behaviours")
     )

@@ -18,6 +18,7 @@ from tenure.persistence.facets.runs.entries import (
 from tenure.persistence.facets.runs.interrupted import AcquitRun
 from tenure.persistence.model.codec import decode, digest, encode
 from tenure.persistence.model.entries import EntryKind, EntryStatus, Repeat
+from tenure.persistence.model.numbers import shown
 from tenure.persistence.model.values import check_step_name
 from tenure.persistence.seams.executors import Executor
 from tenure.persistence.seams.nursery import contained, is_for_others
@@ -72,6 +73,7 @@ class Steps:
         """See `Run.step`."""
         if terms.attempts > 1 and repeat is Repeat.NEVER:
             raise InvalidInput(detail="a step that never repeats has one attempt", field="attempts")
+        _check_function(function)
         returned = self._classes.result_class(function)
         encoded = self._classes.encode([*arguments], "arguments")
         asked = Asked(
@@ -387,3 +389,9 @@ class Steps:
             await stay(self._entering)
         while self._ground.lease_lapsed():
             await self._actor.channel.commit_in_turn(RenewLease())
+
+
+def _check_function(function: object) -> None:
+    if not callable(function):
+        said = "pass the function, and its arguments after it: not what it has returned"
+        raise InvalidInput(detail=f"{shown(function)} is not a function; {said}", field="function")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import signal
 import sys
@@ -10,9 +11,10 @@ from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from functools import partial
-from typing import Any, Generic, TypeVar, final
+from typing import Any, Generic, ParamSpec, TypeVar, final
 
-from tenure.errors import Closed
+from tenure.errors import Closed, Unsupported
+from tenure.persistence.entering import EnteredAsync
 from tenure.persistence.model.lifecycles.retention import Retention
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.limits import Limits
@@ -32,11 +34,29 @@ from .handles import Supervisor
 from .steps import LOOP, loop_of
 from .store import Store
 
+P = ParamSpec("P")
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-@asynccontextmanager
+def _entered(function: Callable[P, AsyncGenerator[T]]) -> Callable[P, AbstractAsyncContextManager[T]]:
+    make, name = asynccontextmanager(function), function.__name__
+
+    def check() -> None:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            elsewhere = "tenure has it for trio, tenure.sync for programs without a loop"
+            raise Unsupported(what=f"{name} of tenure.asyncio outside of an asyncio loop ({elsewhere})") from None
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> AbstractAsyncContextManager[T]:
+        return EnteredAsync(name, make(*args, **kwargs), check)
+
+    return call
+
+
+@_entered
 async def open_supervisor(  # noqa: PLR0913 - as the trio one
     target: str | os.PathLike[str],
     *,
@@ -110,7 +130,7 @@ async def open_host(
         host.thread.reraise()
 
 
-@asynccontextmanager
+@_entered
 async def open_store(
     target: str | os.PathLike[str],
     *,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 from tenure.errors import Closed
+from tenure.persistence.entering import Entered
 from tenure.persistence.model.lifecycles.retention import Retention
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.limits import Limits
@@ -24,13 +26,24 @@ from tenure.supervisor.supervisor import host_of
 from .handles import Supervisor
 from .store import Store
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _LOOK_S: Final = 1.0
 """A wait without an end would keep signals from the main thread on some systems."""
 
 
-@contextmanager
+def _entered(function: Callable[P, Generator[T]]) -> Callable[P, AbstractContextManager[T]]:
+    make, name = contextmanager(function), function.__name__
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> AbstractContextManager[T]:
+        return Entered(name, make(*args, **kwargs))
+
+    return call
+
+
+@_entered
 def open_supervisor(  # noqa: PLR0913 - as the trio one
     target: str | os.PathLike[str],
     *,
@@ -74,7 +87,7 @@ def open_supervisor(  # noqa: PLR0913 - as the trio one
     yield from _open(opened, "supervisor", lambda found: host_of(found).tasks.failure, Supervisor)
 
 
-@contextmanager
+@_entered
 def open_store(
     target: str | os.PathLike[str],
     *,

@@ -36,6 +36,7 @@ DRIVERS = {
 
 ROOMS = {
     "persistence": (
+        "entering",
         "model",
         "model/inputs",
         "model/events",

@@ -648,6 +648,20 @@ def test_a_host_drains_and_takes_again(tmp_path: Path) -> None:
     run(main)
 
 
+def test_a_behaviour_of_trio_that_is_marked_for_asyncio_says_that_it_is(tmp_path: Path) -> None:
+    @tenure.asyncio.behaviour
+    async def sleeps(_run: tenure.asyncio.Run) -> None:
+        await trio.sleep(0.01)
+
+    async def main() -> None:
+        once = tenure.Behaviour(sleeps, restart=tenure.RestartPolicy(max_attempts=1))
+        async with tenure.asyncio.open_supervisor(tmp_path / "agents.db", behaviours={"sleeps": once}) as supervisor:
+            outcome = await (await supervisor.accept("a", 1, kind="sleeps")).wait_outcome()
+            assert "not marked by tenure.asyncio.behaviour" in (outcome.error or "")
+
+    run(main)
+
+
 def test_a_behaviour_of_asyncio_that_is_not_marked_says_how_it_is(tmp_path: Path) -> None:
     async def sleeps(_run: tenure.Run) -> None:
         await asyncio.sleep(0.01)

@@ -101,6 +101,7 @@ def test_a_behaviour_is_made_of_what_it_says(given: Any) -> None:
         {"behaviours": {"": nothing}},
         {"behaviours": {7: nothing}},
         {"behaviours": {"kind": sync}},
+        {"behaviours": {"kind": "sync"}},
         {"drain_s": -1},
         {"drain_s": None},
         {"durability": "full"},
@@ -177,3 +178,19 @@ async def test_own_values_that_are_no_mapping_are_refused(given: Any) -> None:
 
         with pytest.raises(InvalidInput):
             await supervisor.set_execution_state("alice", given)
+
+
+async def test_a_step_that_is_given_what_its_function_returned_says_what_to_write(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async def pays(run: tenure.Run) -> None:
+        returned: Any = "paid"
+        await run.step("pay", returned, repeat="never")
+
+    once = tenure.Behaviour(pays, restart=tenure.RestartPolicy(max_attempts=1))
+    async with host(":memory:", {"kind": once}) as supervisor:
+        alice = await supervisor.spawn("alice", "kind")
+        outcome = await (await alice.accept("go")).wait_outcome()
+
+        assert outcome.phase == "abandoned"
+        assert "'paid' is not a function; pass the function" in (outcome.error or "")

@@ -145,6 +145,14 @@ _MARK_IT: Final = (
 )
 
 
+_OF_TRIO: Final = ("must be called from async context", "this function must be called from async context")
+"""What trio says where it is asked for something in an asyncio loop, or in a thread."""
+
+_LEAVE_UNMARKED: Final = (
+    "; trio is in async functions that are not marked by tenure.asyncio.behaviour or on_loop, and not in a thread"
+)
+
+
 def describe(error: BaseException) -> str:
     """An exception for people, in a form that any engine can store: the leaves of groups, each with its type.
 
@@ -159,5 +167,9 @@ def _leaf(error: BaseException) -> str:
     if type(error) is StepFailed:
         return f"{error.detail[: ERROR_LIMIT - 500]}, in step {error.name}"  # a name has 200 characters at most
     said = named(error)
-    is_unmarked = type(error) in (RuntimeError, TypeError) and text_of(error).startswith(_OF_ASYNCIO)
-    return said + _MARK_IT if is_unmarked else said
+    if type(error) not in (RuntimeError, TypeError):
+        return said
+    text = text_of(error)
+    if text.startswith(_OF_ASYNCIO):
+        return said + _MARK_IT
+    return said + _LEAVE_UNMARKED if text.startswith(_OF_TRIO) else said

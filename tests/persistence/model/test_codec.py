@@ -111,6 +111,17 @@ def test_what_would_come_back_as_text_is_refused_unless_a_class_makes_it_again(v
     assert decode(encode(Point(value), "payload"), "test", "value") == {"x": msgspec.to_builtins(value)}
 
 
+def test_what_has_no_form_is_refused_with_what_to_do() -> None:
+    async def asked() -> None:
+        """What a model answers."""
+
+    unawaited = asked()
+    for value, said in ((unawaited, "not awaited"), ({1: 2}, "keys of an object are text"), (object(), "class object")):
+        with pytest.raises(InvalidInput, match=said):
+            encode([{"a": value}], "payload")
+    unawaited.close()
+
+
 @pytest.mark.parametrize("depth", [NESTING, NESTING + 1, 300])
 def test_nesting_is_bounded_well_below_what_a_decoder_bears(depth: int) -> None:
     value = ["[{" * NESTING, nest(depth - 2)]
