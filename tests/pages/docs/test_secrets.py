@@ -40,6 +40,7 @@ def test_its_program_and_its_commands_run_and_print_no_key(tmp_path: Path) -> No
 
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
+    assert (tmp_path / "agents.keys").stat().st_mode & 0o077 == 0, "its owner's alone, also after a rotation"
     keys = [line.split()[1] for line in (tmp_path / "agents.keys").read_text().splitlines()]
     assert len(keys) == 2
     assert not [key for key in keys if key in said or key[:12] in said]
