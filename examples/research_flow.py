@@ -148,6 +148,8 @@ def main() -> None:
     parser.add_argument("--kill-at", type=int, help="die by SIGKILL at this point of the flow")
     given = parser.parse_args()
     plan = sorted(path.relative_to(given.folder).as_posix() for path in given.folder.rglob("*.py"))
+    if not plan:
+        parser.error(f"there are no Python files in {given.folder}")
     print(trio.run(flow, given.db, given.folder, plan, Killer(given.kill_at)), end="")
 
 
