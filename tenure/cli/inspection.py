@@ -70,7 +70,7 @@ _LISTED: Final = (
 )
 _UNOWNED: Final = ("runtime_id", "kind", "unfinished_inputs", "because")
 _STORED: Final = [each.value for each in RuntimeState if each not in (RuntimeState.ATTACHED, RuntimeState.RUNNING)]
-_LETTERS: Final = ("runtime_id", "input_id", "reason", "target", "attempts", "bytes", "error")
+_LETTERS: Final = ("runtime_id", "input_id", "reason", "target", "correlation_id", "attempts", "bytes", "error")
 _VERIFIED: Final = (
     "runtime_id",
     "sound",

@@ -31,6 +31,7 @@ from tenure.persistence.facets.records import (
 )
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.digests import check_digest
+from tenure.persistence.model.inputs.input_state import origin_of
 from tenure.persistence.model.inputs.phases import InputEvent, advance
 from tenure.persistence.model.lifecycles.lifecycle import Standing, accepts_input
 from tenure.persistence.model.values import (
@@ -182,6 +183,7 @@ class DeadLetter:
         target: The receiver of a refused send; None for an input of the runtime itself.
         in_doubt: Steps of its run that are not to be done twice, had begun, and have no end: they may have run. Each with its
             name and place.
+        correlation_id: What it was to answer, as it was accepted or sent with; None where nothing was said.
     """
 
     input_id: InputId
@@ -192,6 +194,7 @@ class DeadLetter:
     payload: bytes
     target: LogicalRuntimeId | None = None
     in_doubt: tuple[str, ...] = ()
+    correlation_id: str | None = None
 
 
 def of_runtime(
@@ -202,10 +205,16 @@ def of_runtime(
     return tuple([_decode(statements, row) for row in rows])
 
 
+_LETTER: Final = (
+    *(str, str, str, OPTIONAL_TEXT, int, bytes, OPTIONAL_TEXT, bytes, int, OPTIONAL_INT),
+    OPTIONAL_TEXT,
+)
+
+
 def _decode(statements: Statements, row: Row) -> DeadLetter:
     if row[2] == IN_DOUBT:
-        check_row((row[0], row[-1]), (str, int), "dead letter", row[0])
-        in_doubt = _in_doubt(statements, row[-1])
+        check_row((row[0], row[9]), (str, int), "dead letter", row[0])
+        in_doubt = _in_doubt(statements, row[9])
         return DeadLetter(
             input_id=row[0],
             kind=None,
@@ -215,10 +224,8 @@ def _decode(statements: Statements, row: Row) -> DeadLetter:
             payload=b"null",
             in_doubt=in_doubt,
         )
-    check_row(
-        row, (str, str, str, OPTIONAL_TEXT, int, bytes, OPTIONAL_TEXT, bytes, int, OPTIONAL_INT), "dead letter", row[0]
-    )
-    input_id, kind, reason, error, attempts, payload, target, payload_digest, scheme, run = row
+    check_row(row, _LETTER, "dead letter", row[0])
+    input_id, kind, reason, error, attempts, payload, target, payload_digest, scheme, run, beside = row
     check_digest(digest(payload), payload_digest, scheme, "dead letter", input_id)
     return DeadLetter(
         input_id=input_id,
@@ -229,6 +236,9 @@ def _decode(statements: Statements, row: Row) -> DeadLetter:
         payload=payload,
         target=target,
         in_doubt=() if run is None else _in_doubt(statements, run),
+        correlation_id=(
+            origin_of(beside, input_id) if target is None else sends.terms_of(beside, input_id)
+        ).correlation_id,
     )
 
 

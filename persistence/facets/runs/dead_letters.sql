@@ -26,15 +26,15 @@ DELETE FROM payloads WHERE input = :input;
 
 -- name: dead_letters.page
 -- Abandoned inputs, what the runtime sent and no target took, and runs that ended in doubt.
-SELECT i.input_id, i.kind, i.reason, i.error, i.attempts, p.payload, NULL, i.payload_digest, i.scheme, i.run
+SELECT i.input_id, i.kind, i.reason, i.error, i.attempts, p.payload, NULL, i.payload_digest, i.scheme, i.run, i.extra
 FROM inputs i JOIN runtimes r ON r.runtime = i.runtime JOIN payloads p ON p.input = i.input
 WHERE r.runtime_id = :runtime_id AND i.phase = 'abandoned' AND i.input_id > :after
 UNION ALL
-SELECT s.input_id, 'peer_message', 'refused', s.refused, 0, s.payload, s.target, s.payload_digest, s.scheme, NULL
+SELECT s.input_id, 'peer_message', 'refused', s.refused, 0, s.payload, s.target, s.payload_digest, s.scheme, NULL, s.terms
 FROM sends s JOIN runs u ON u.run = s.run JOIN runtimes r ON r.runtime = u.runtime
 WHERE r.runtime_id = :runtime_id AND s.payload IS NOT NULL AND s.input_id > :after
 UNION ALL
-SELECT u.run_id, '', 'in_doubt', NULL, 0, NULL, NULL, NULL, 1, u.run
+SELECT u.run_id, '', 'in_doubt', NULL, 0, NULL, NULL, NULL, 1, u.run, NULL
 FROM runs u JOIN runtimes r ON r.runtime = u.runtime
 WHERE r.runtime_id = :runtime_id AND u.in_doubt = 1 AND u.run_id > :after
 ORDER BY 1 LIMIT :count;

@@ -52,7 +52,8 @@ from tenure.persistence.model.values import (
 _encode = msgspec.json.Encoder().encode
 
 
-def _read_terms(stored: str | None, key: object) -> SendTerms:
+def terms_of(stored: str | None, key: object) -> SendTerms:
+    """What stands beside a send. Raises `Corrupt`."""
     try:
         return read_terms(stored)
     except (msgspec.MsgspecError, UnicodeEncodeError) as exc:
@@ -176,7 +177,7 @@ def send_again(tx: Transaction, runtime: int, runtime_id: LogicalRuntimeId, inpu
         payload=payload,
         payload_digest=payload_digest,
         fits=_read_fits(fits, input_id),
-        terms=_read_terms(terms, input_id),
+        terms=terms_of(terms, input_id),
         session_id=SessionId(input_id),  # drawn once, and no session has it
     )
     became = address(tx, send, InputKind.PEER_MESSAGE, derived_key(send.run_id, send.index))
@@ -251,7 +252,7 @@ def _recorded(row: Row) -> RecordedSend:
         target=target,
         payload_digest=payload_digest,
         refused=why,
-        terms=_read_terms(terms, f"{run_id}:{index}"),
+        terms=terms_of(terms, f"{run_id}:{index}"),
         forgotten=bool(rest[0]),
         sent_at=rest[1],
         place=rest[2],

@@ -213,3 +213,24 @@ async def test_an_attempt_that_only_hears_a_recorded_error_again_is_the_last(
         again = await supervisor.ticket("a", input_id=ticket.input_id)
         assert (await again.wait_outcome()).phase == "abandoned"
         assert len(calls) == (2 if repeat == "freely" else 1)
+
+
+async def test_a_dead_letter_says_what_it_was_to_answer(autojump_clock: MockClock, open_host: OpenHost) -> None:
+    async def failing(run: tenure.Run) -> None:
+        run.send("nobody", 1, correlation_id="order 8")
+        run.send("nobody", 2)
+        await run.checkpoint()
+        raise ValueError("no")
+
+    async with open_host({"k": tenure.Behaviour(failing, restart=ONE_ATTEMPT)}) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        await (await runtime.accept(1, correlation_id="order 7")).wait_outcome()
+
+        letters = await supervisor.dead_letters("a")
+
+    told = {(each.reason, each.payload): each.correlation_id for each in letters}
+    assert told == {
+        ("max_attempts_exhausted", b"1"): "order 7",
+        ("refused", b"1"): "order 8",
+        ("refused", b"2"): None,
+    }
