@@ -54,11 +54,16 @@ class CuttingProxy:
         self.cuts = 0
         self._open: set[trio.SocketStream] = set()
         self._swallowing: trio.SocketStream | None = None
+        self._still = set[trio.SocketStream]()
 
     async def cut_all(self) -> None:
         """End every connection."""
         for each in [*self._open]:
             await trio.aclose_forcefully(each)
+
+    def hold_all(self) -> None:
+        """Forward nothing more on any connection that is open, and end none of them."""
+        self._still |= self._open
 
     async def serve(self, client: trio.SocketStream) -> None:
         """Forward one connection until one of its ends closes."""
@@ -75,6 +80,7 @@ class CuttingProxy:
                 nursery.start_soon(self._answers, server, client, answered, nursery.cancel_scope)
         finally:
             self._open -= {client, server}
+            self._still -= {client, server}
             with trio.CancelScope(shield=True):
                 await trio.aclose_forcefully(client)
                 await trio.aclose_forcefully(server)
@@ -84,6 +90,7 @@ class CuttingProxy:
     ) -> None:
         with suppress(*_BROKEN):
             while data := await client.receive_some(_PIECE):
+                await self._forwards(client)
                 if self.cut is not None and _WORD in data:
                     cut, self.cut = self.cut, None
                     self.cuts += 1
@@ -91,6 +98,10 @@ class CuttingProxy:
                     break
                 await server.send_all(data)
         ends.cancel()
+
+    async def _forwards(self, end: trio.SocketStream) -> None:
+        if end in self._still:
+            await trio.sleep_forever()
 
     async def _make(
         self, cut: Cut, data: bytes, client: trio.SocketStream, server: trio.SocketStream, answered: trio.Event
@@ -110,6 +121,7 @@ class CuttingProxy:
     ) -> None:
         with suppress(*_BROKEN):
             while data := await server.receive_some(_PIECE):
+                await self._forwards(server)
                 if server is self._swallowing:
                     if _WORD in data:
                         answered.set()

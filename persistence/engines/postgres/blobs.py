@@ -14,6 +14,7 @@ from tenure.persistence.engines.engine import Again, UnknownOutcome
 
 from .connecting import PAUSE_S, Connecting
 from .protocol.errors import ServerError, map_error
+from .protocol.patience import PatientConnection
 
 T = TypeVar("T")
 
@@ -30,7 +31,7 @@ class TableBlobs:
         self._connecting = connecting
         self._writes = writes
         self._lock = threading.Lock()
-        self._connection: psycopg.Connection | None = None
+        self._connection: PatientConnection | None = None
 
     def begin(self, made: str) -> None:
         """See `Blobs.begin`."""
@@ -53,8 +54,8 @@ class TableBlobs:
         """See `Blobs.keep`. What has the name stays: it is the same bytes, on the server's disk."""
         names = {"made": _MADE + made, "digest": digest}
 
-        def keep(connection: psycopg.Connection) -> None:
-            with connection.transaction():
+        def keep(connection: PatientConnection) -> None:
+            with connection.long(), connection.transaction():
                 kept = connection.execute(
                     "INSERT INTO attachment_files (name, kept) VALUES (%(digest)s, true) ON CONFLICT (name) DO NOTHING",
                     names,
@@ -70,8 +71,8 @@ class TableBlobs:
         """See `Blobs.replace`. The part that moves last says that the whole has moved: it may be done twice."""
         names = {"made": _MADE + made, "digest": digest}
 
-        def replace(connection: psycopg.Connection) -> None:
-            with connection.transaction():
+        def replace(connection: PatientConnection) -> None:
+            with connection.long(), connection.transaction():
                 begun = connection.execute("DELETE FROM attachment_files WHERE name = %(made)s", names)
                 if not begun.rowcount:
                     return  # it was done, and its answer was lost
@@ -132,21 +133,21 @@ class TableBlobs:
                 self._connection = None
 
     def _remove(self, name: str) -> None:
-        def remove(connection: psycopg.Connection) -> None:
-            with connection.transaction():
+        def remove(connection: PatientConnection) -> None:
+            with connection.long(), connection.transaction():
                 connection.execute("DELETE FROM attachment_parts WHERE name = %(name)s", {"name": name})
                 connection.execute("DELETE FROM attachment_files WHERE name = %(name)s", {"name": name})
 
         self._carry_out(remove)
 
     def _run(self, sql: str, **parameters: Any) -> list[Any]:
-        def run(connection: psycopg.Connection) -> list[Any]:
+        def run(connection: PatientConnection) -> list[Any]:
             cursor = connection.execute(sql.encode(), parameters)
             return cursor.fetchall() if cursor.description is not None else []
 
         return self._carry_out(run)
 
-    def _carry_out(self, work: Callable[[psycopg.Connection], T]) -> T:
+    def _carry_out(self, work: Callable[[PatientConnection], T]) -> T:
         """Do it; once more where the connection is lost, as all that is done here may be done twice.
 
         Raises:

@@ -19,6 +19,7 @@ from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.limits import Limits
 
 from .protocol.errors import Lost, is_not_yet
+from .protocol.patience import SILENCE_S, PatientConnection
 from .protocol.wire import Wire
 from .server.keeping import KEEPING, Keeping, commit_setting
 from .server.timeline import TIMELINE, Timeline
@@ -28,9 +29,6 @@ T = TypeVar("T")
 
 CONNECT_S: Final = 5
 """Seconds for one connection to be made; libpq takes whole ones."""
-
-SILENCE_S: Final = 30.0
-"""Seconds after which a server that says nothing counts as lost; a new connection asks for the verdict."""
 
 GONE_S: Final = 600.0
 """Seconds at most until the server takes a host for gone whose machine does not answer; its system takes no more than hours."""
@@ -68,7 +66,7 @@ class Connecting:
         self.timeline: Timeline | None = None
         self.sessions = f"tenure {secrets.token_hex(8)}"
 
-    def connect(self, *, writes: bool, lock_s: float | None = None) -> psycopg.Connection:
+    def connect(self, *, writes: bool, lock_s: float | None = None) -> PatientConnection:
         """One connection, set. It waits for the lock of another for `lock_s` seconds; None: `Limits.busy_s`.
 
         Raises:
@@ -78,7 +76,7 @@ class Connecting:
             Moved: It is no longer the server, or the timeline, that the store was opened on.
         """
         try:
-            connection = psycopg.connect(
+            connection = PatientConnection.connect(
                 self.target.url,
                 autocommit=True,
                 connect_timeout=CONNECT_S,
@@ -95,6 +93,7 @@ class Connecting:
             raise CannotOpen(path=self.target.shown, detail=str(exc).strip()) from exc
         except OSError as exc:  # of this process: it has no descriptor left for what waits for the server
             raise Again(str(exc)) from exc
+        connection.patience_s = self._patience_s + min(self.limits.busy_s, SILENCE_S)
         try:
             row: Any = connection.execute(self._settings(lock_s, writes=writes)).fetchone()
         except psycopg.OperationalError as exc:
@@ -128,7 +127,7 @@ class Connecting:
     def wire_over(self, connection: psycopg.Connection) -> Wire:
         """Named statements over a connection that was made here. Raises `Again`."""
         try:
-            return Wire(connection, min(self.limits.verdict_wait_s, SILENCE_S))
+            return Wire(connection, self._patience_s)
         except Lost as exc:
             raise Again(str(exc)) from exc
 
@@ -136,9 +135,13 @@ class Connecting:
         """A wire that is tried for again and again for so many seconds: what opened once will open again. Raises `Again`."""
         return _within(wait_s, lambda: self.wire_over(self.connect(writes=writes, lock_s=lock_s)))
 
-    def connect_within(self, wait_s: float, *, writes: bool) -> psycopg.Connection:
+    def connect_within(self, wait_s: float, *, writes: bool) -> PatientConnection:
         """The same of a connection. Raises `Again`."""
         return _within(wait_s, lambda: self.connect(writes=writes))
+
+    @property
+    def _patience_s(self) -> float:
+        return min(self.limits.verdict_wait_s, SILENCE_S)
 
     def _settings(self, lock_s: float | None, *, writes: bool) -> sql.Composed:
         limits = self.limits

@@ -110,7 +110,8 @@ class PostgresEngine:
                 timeline = timeline_of(connection)
                 self.authority_key = self._key(connection, timeline)
                 self.durability = self._connecting.durability = self._asked or class_of(connection)
-            make_ready(connection, self._target, timeline, self._wall_clock())
+            with connection.long():  # after a fail-over all that is open is written
+                make_ready(connection, self._target, timeline, self._wall_clock())
             self._connecting.timeline = timeline
         except BaseException:
             connection.close()

@@ -5,7 +5,9 @@ Two walls: the transaction only reads, and a statement that returns no rows is n
 
 from __future__ import annotations
 
+import math
 import select
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final, final
@@ -18,11 +20,15 @@ from tenure.persistence.engines.engine import Again, QueryParameters, QueryStopp
 
 from .connecting import Connecting
 from .protocol.errors import QUERY_CANCELED, error_of, map_error
+from .protocol.patience import SILENCE_S
 from .protocol.translation import translated
 from .protocol.values import TEXT, encoded, text_reader_of, type_of
 
 _LOOK_MS: Final = 20
 """Milliseconds between two looks at whether the query was stopped."""
+
+CANCEL_S: Final = 5.0
+"""Seconds for the server to be reached with the wish that a query is stopped."""
 
 _END: Final = b"ROLLBACK; SELECT pg_advisory_unlock_all()"
 """Ends a query. What it has set goes with the transaction, and what it has locked for its session does not."""
@@ -106,7 +112,7 @@ def run_query(
     text, values = _bound(sql, parameters)
     pg = connection.pgconn
     pg.nonblocking = 1
-    asking = _Asking(pg, stopped)
+    asking = _Asking(connection, stopped)
     asking.finish(lambda: pg.send_query(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
     try:
         types = [type_of(value) for value in values]
@@ -119,7 +125,7 @@ def run_query(
         return asking.rows(limit)
     finally:
         with suppress(psycopg.OperationalError):  # the first error is on its way, and the next query connects anew
-            _Asking(pg, _never).finish(lambda: pg.send_query(_END))
+            _Asking(connection, _never, patience_s=SILENCE_S).finish(lambda: pg.send_query(_END))
 
 
 def _bound(sql: str, parameters: QueryParameters) -> tuple[bytes, list[SqlValue]]:
@@ -152,11 +158,18 @@ def _never() -> bool:
 
 @final
 class _Asking:
-    """Waits for the server, and asks again and again whether to go on."""
+    """Waits for the server, and asks again and again whether to go on.
 
-    def __init__(self, pg: pq.abc.PGconn, stopped: Callable[[], bool]) -> None:
-        self._pg = pg
+    For a query as long as it takes; for what follows one that was stopped, and for what takes no time, so many seconds.
+    """
+
+    def __init__(
+        self, connection: psycopg.Connection, stopped: Callable[[], bool], patience_s: float = math.inf
+    ) -> None:
+        self._connection = connection
+        self._pg = pg = connection.pgconn
         self._stopped = stopped
+        self._give_up_at = time.monotonic() + patience_s
         self._poll = select.poll()
         self._poll.register(pg.socket, select.POLLIN)
         self._cancelled = False
@@ -204,12 +217,17 @@ class _Asking:
             self._pg.consume_input()
         if self._stopped():
             self._cancel()
+        if time.monotonic() >= self._give_up_at:
+            self._pg.finish()
+            message = "no word from the server"
+            raise psycopg.OperationalError(message)
 
     def _cancel(self) -> None:
         if not self._cancelled:
             self._cancelled = True
+            self._give_up_at = time.monotonic() + SILENCE_S
             with suppress(psycopg.Error):  # it may have ended
-                self._pg.get_cancel().cancel()
+                self._connection.cancel_safe(timeout=CANCEL_S)
 
     def _check(self, result: pq.abc.PGresult) -> None:
         if result.status != pq.ExecStatus.FATAL_ERROR:

@@ -18,6 +18,7 @@ from tenure.errors import Contended, StoreBroken
 from tenure.persistence.commits.commit import Commit, CommitResult
 from tenure.persistence.engines.choice import door_to
 from tenure.persistence.engines.engine import Again, Statements
+from tenure.persistence.engines.postgres import user_queries
 from tenure.persistence.facets.conversation.sessions import AppendMessages
 from tenure.persistence.facets.erasing import erasing
 from tenure.persistence.facets.inbox.inputs import AcceptedInput
@@ -97,6 +98,26 @@ async def test_connections_that_are_cut_between_groups_are_made_anew(url: str) -
             assert await said(store) == n + 1
             await proxy.cut_all()
             assert await said(store) == n + 1
+
+
+async def test_a_connection_that_says_nothing_more_holds_nobody_for_ever(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(user_queries, "SILENCE_S", 0.5)
+    async with behind_a_proxy(url, Limits(busy_s=0.5, verdict_s=0.5)) as (proxy, store):
+        await own(store)
+        await store.attachments.put("before", b"x")
+        async with store.read_connection() as connection:
+            await connection.query("SELECT 1")
+            proxy.hold_all()
+            with trio.fail_after(10):
+                with pytest.raises(Contended, match="no word from the server"):
+                    await store.attachments.put("held", b"x")
+                await store.attachments.put("after", b"x")
+                with trio.move_on_after(0.1) as stopped:
+                    await connection.query("SELECT 1")
+                assert stopped.cancelled_caught
+                assert await connection.query("SELECT 1") == [(1,)]
 
 
 async def test_what_is_asked_between_groups_is_asked_again(url: str) -> None:
