@@ -55,14 +55,14 @@ class TableBlobs:
         names = {"made": _MADE + made, "digest": digest}
 
         def keep(connection: PatientConnection) -> None:
-            with connection.long(), connection.transaction():
+            with connection.transaction():
                 kept = connection.execute(
                     "INSERT INTO attachment_files (name, kept) VALUES (%(digest)s, true) ON CONFLICT (name) DO NOTHING",
                     names,
                 )
                 if kept.rowcount:
                     connection.execute("UPDATE attachment_parts SET name = %(digest)s WHERE name = %(made)s", names)
-                connection.execute("DELETE FROM attachment_parts WHERE name = %(made)s", names)
+                _drop_parts(connection, names["made"])
                 connection.execute("DELETE FROM attachment_files WHERE name = %(made)s", names)
 
         self._carry_out(keep)
@@ -72,7 +72,7 @@ class TableBlobs:
         names = {"made": _MADE + made, "digest": digest}
 
         def replace(connection: PatientConnection) -> None:
-            with connection.long(), connection.transaction():
+            with connection.transaction():
                 begun = connection.execute("DELETE FROM attachment_files WHERE name = %(made)s", names)
                 if not begun.rowcount:
                     return  # it was done, and its answer was lost
@@ -81,7 +81,7 @@ class TableBlobs:
                     " ON CONFLICT (name) DO UPDATE SET kept = true",
                     names,
                 )
-                connection.execute("DELETE FROM attachment_parts WHERE name = %(digest)s", names)
+                _drop_parts(connection, names["digest"])
                 connection.execute("UPDATE attachment_parts SET name = %(digest)s WHERE name = %(made)s", names)
 
         self._carry_out(replace)
@@ -134,8 +134,8 @@ class TableBlobs:
 
     def _remove(self, name: str) -> None:
         def remove(connection: PatientConnection) -> None:
-            with connection.long(), connection.transaction():
-                connection.execute("DELETE FROM attachment_parts WHERE name = %(name)s", {"name": name})
+            with connection.transaction():
+                _drop_parts(connection, name)
                 connection.execute("DELETE FROM attachment_files WHERE name = %(name)s", {"name": name})
 
         self._carry_out(remove)
@@ -174,6 +174,11 @@ class TableBlobs:
                 if time.monotonic() >= give_up_at:
                     raise failed
                 threading.Event().wait(PAUSE_S)
+
+
+def _drop_parts(connection: PatientConnection, name: str) -> None:
+    with connection.long():  # the server has 2 KB of them in a row
+        connection.execute("DELETE FROM attachment_parts WHERE name = %(name)s", {"name": name})
 
 
 def _mapped(exc: psycopg.Error, shown: str) -> Exception:
