@@ -7,6 +7,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, TypeVar, final
 
 import psycopg
@@ -41,6 +42,12 @@ _NO_TRANSACTION_TIMEOUT: Final = (
     " THEN set_config('transaction_timeout', '0', false) END"
 )
 """Servers from 17 on have it."""
+
+_WORKS: Final = """
+SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE pid = %s AND application_name = %s AND state = 'active'
+               AND wait_event_type IS DISTINCT FROM 'Client')
+"""
+"""Whether a process of the server carries out what a session of ours has asked, and does not wait for us to take its answer."""
 
 REFUSALS: Final = (Again, CannotOpen, WeakDurability)
 """What `Connecting.connect` raises."""
@@ -122,22 +129,34 @@ class Connecting:
 
     def wire(self, *, writes: bool) -> Wire:
         """The same for named statements. Raises as `connect`."""
-        return self.wire_over(self.connect(writes=writes))
+        return self.wire_over(self.connect(writes=writes), writes=writes)
 
-    def wire_over(self, connection: psycopg.Connection) -> Wire:
-        """Named statements over a connection that was made here. Raises `Again`."""
+    def wire_over(self, connection: psycopg.Connection, *, writes: bool) -> Wire:
+        """Named statements over a connection that was made here. Raises `Again`.
+
+        One that reads is not lost while the server works: a verification may read a whole table before it says anything.
+        """
+        works = _never if writes else partial(self._works, connection.pgconn.backend_pid)
         try:
-            return Wire(connection, self._patience_s)
+            return Wire(connection, self._patience_s, works=works)
         except Lost as exc:
             raise Again(str(exc)) from exc
 
     def wire_within(self, wait_s: float, *, writes: bool, lock_s: float | None = None) -> Wire:
         """A wire that is tried for again and again for so many seconds: what opened once will open again. Raises `Again`."""
-        return _within(wait_s, lambda: self.wire_over(self.connect(writes=writes, lock_s=lock_s)))
+        return _within(wait_s, lambda: self.wire_over(self.connect(writes=writes, lock_s=lock_s), writes=writes))
 
     def connect_within(self, wait_s: float, *, writes: bool) -> PatientConnection:
         """The same of a connection. Raises `Again`."""
         return _within(wait_s, lambda: self.connect(writes=writes))
+
+    def _works(self, process: int) -> bool:
+        try:
+            with self.connect(writes=False) as asking:
+                row: Any = asking.execute(_WORKS, (process, self.sessions)).fetchone()
+        except (*REFUSALS, psycopg.Error):
+            return False
+        return bool(row[0])
 
     @property
     def _patience_s(self) -> float:
@@ -185,6 +204,10 @@ class Connecting:
             calls.append(sql.SQL(commit_setting(self.durability)))
         calls = [*asked, *calls]
         return sql.SQL("SELECT {}").format(sql.SQL(", ").join(calls))
+
+
+def _never() -> bool:
+    return False
 
 
 def _within(wait_s: float, connect: Callable[[], T]) -> T:

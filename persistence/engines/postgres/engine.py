@@ -117,7 +117,7 @@ class PostgresEngine:
             connection.close()
             raise
         columns = key_columns(schema_files())
-        wire = self._connecting.wire_over(connection)
+        wire = self._connecting.wire_over(connection, writes=True)
         keys = Keys(self._sql, columns)
         statements = {**self._statements, **_translated(writing_statements())}
         return Writer(self._connecting, wire, statements, keys, tuple(columns), self._wall_clock)
@@ -146,7 +146,7 @@ class PostgresEngine:
         except BaseException:
             connection.close()
             raise
-        wire = self._connecting.wire_over(connection)
+        wire = self._connecting.wire_over(connection, writes=False)
         return Reader(self._connecting, wire, self._statements, self._view_s, is_look=True), alone
 
     def open_query(self) -> QueryConnectionOfItsOwn:

@@ -15,7 +15,7 @@ import psycopg
 T = TypeVar("T")
 
 LONG_S: Final = 600.0
-"""Seconds for a statement that writes as many rows as there are."""
+"""Seconds for a statement that writes, or reads, as many rows as there are."""
 
 SILENCE_S: Final = 30.0
 """Seconds after which a server that says nothing counts as lost; a new connection asks for the verdict."""

@@ -22,6 +22,7 @@ from psycopg import pq
 from tenure.persistence.engines.engine import Row, SqlValue
 
 from .errors import Lost, ServerError, error_of
+from .patience import LONG_S
 from .translation import Statement
 from .values import BINARY, Reader, encoded, reader_of
 
@@ -147,11 +148,16 @@ class Wire:
     """
 
     def __init__(
-        self, connection: psycopg.Connection, patience_s: float, clock: Callable[[], float] = time.monotonic
+        self,
+        connection: psycopg.Connection,
+        patience_s: float,
+        clock: Callable[[], float] = time.monotonic,
+        works: Callable[[], bool] = lambda: False,
     ) -> None:
         """Take an idle connection; a server that says nothing for `patience_s` seconds counts as lost.
 
-        `clock`: by which plans grow old, in seconds.
+        `clock`: by which plans grow old, in seconds. `works`: whether the server works on what it was asked here, and so is
+        waited for once more, for `LONG_S` at most.
         """
         self._connection = connection  # it closes what it is when it goes
         self._pg = connection.pgconn
@@ -161,6 +167,7 @@ class Wire:
             _Told | None
         ] = []  # for each result on its way what it says of a statement, None for a command
         self._syncs = 0  # how many are on their way
+        self._works = works
         self._clock = clock
         self._born = clock()
         self._plans_until = self._born + _YOUNG_S
@@ -302,6 +309,9 @@ class Wire:
     def _wait(self, events: int) -> None:
         self._poll.modify(self._socket, events)
         ready = self._poll.poll(self._patience_ms)
+        give_up_at = time.monotonic() + LONG_S
+        while not ready and time.monotonic() < give_up_at and self._works():
+            ready = self._poll.poll(self._patience_ms)
         if not ready:
             raise self._lost(f"no word from the server for {self._patience_ms / 1000:g} s")
         if ready[0][1] & ~select.POLLOUT:

@@ -19,6 +19,10 @@ from tenure.persistence.commits.commit import Commit, CommitResult
 from tenure.persistence.engines.choice import door_to
 from tenure.persistence.engines.engine import Again, Statements
 from tenure.persistence.engines.postgres import user_queries
+from tenure.persistence.engines.postgres.connecting import Connecting
+from tenure.persistence.engines.postgres.protocol.errors import Lost
+from tenure.persistence.engines.postgres.protocol.wire import plain
+from tenure.persistence.engines.postgres.target import target_of
 from tenure.persistence.facets.conversation.sessions import AppendMessages
 from tenure.persistence.facets.erasing import erasing
 from tenure.persistence.facets.inbox.inputs import AcceptedInput
@@ -118,6 +122,22 @@ async def test_a_connection_that_says_nothing_more_holds_nobody_for_ever(
                     await connection.query("SELECT 1")
                 assert stopped.cancelled_caught
                 assert await connection.query("SELECT 1") == [(1,)]
+                proxy.hold_all()
+                assert (
+                    await landed(store, "m") == []
+                )  # the server has heard nothing, works on nothing, and is asked anew
+
+
+def test_a_read_that_the_server_works_on_is_not_lost_however_long_it_takes(url: str) -> None:
+    connecting = Connecting(target_of(url), Limits(verdict_s=0.2), None)
+    for writes in (False, True):
+        wire = connecting.wire(writes=writes)
+        if writes:
+            with pytest.raises(Lost, match=r"no word from the server for 0\.2 s"):
+                wire.exchange([plain("SELECT pg_sleep(1)")])
+        else:
+            assert len(wire.exchange([plain("SELECT pg_sleep(1)")])[0].rows()) == 1
+            wire.close()
 
 
 async def test_what_is_asked_between_groups_is_asked_again(url: str) -> None:
