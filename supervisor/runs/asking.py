@@ -40,6 +40,7 @@ from .recording.matching import (
     Asked,
     has_ended,
 )
+from .resting.holding import is_on_hold, wait_out_hold
 from .resting.waits import Wait
 
 LOOK_S: Final = 1.0
@@ -168,7 +169,7 @@ class Asking:
                 runtime_id=entering.runtime_id,
                 run_id=entering.run_id,
                 entry=flight.record(EntryStatus.SUCCEEDED),
-                late=until is not None and self._clock() >= until and not await entering.is_on_hold(),
+                late=until is not None and self._clock() >= until and not await is_on_hold(entering),
             )
             answer: asked_rows.Answer | None = (await flight.write(change)).answer(change)
             if answer is not None:
@@ -184,7 +185,7 @@ class Asking:
 
                 async def sleep() -> None:
                     await seams.sleep_until(until, at_most_s=max(until - self._clock(), 0.0))
-                    await self._entering.wait_out_hold()
+                    await wait_out_hold(self._entering)
                     nursery.cancel_scope.cancel()
 
                 nursery.start_soon(sleep)

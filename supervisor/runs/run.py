@@ -98,7 +98,7 @@ class Run(Work, Speaking, Follows):
             InvalidInput: No name; or it is asked for inside a step.
             RunEnded: The run is over.
         """
-        self._check_open()
+        await self._opened()
         return await self._parts.chance.patched(check_step_name(name))
 
     def now(self) -> datetime:
@@ -133,7 +133,7 @@ class Run(Work, Speaking, Follows):
             InvalidInput: No such number of seconds.
             RunEnded: The run is over.
         """
-        self._check_open()
+        await self._opened()
         check_seconds(seconds, "seconds")
         if steerable:
             await self._parts.steering.sleep(seconds)
@@ -213,7 +213,7 @@ class Run(Work, Speaking, Follows):
             InvalidInput: An argument does not fit; or another entry of this branch is in flight.
             RunEnded: The run is over.
         """
-        self._check_open()
+        await self._opened()
         if timeout_s is not None:
             check_seconds(timeout_s, "timeout_s")
         terms = send_terms(lane, correlation_id, kind)
@@ -248,7 +248,7 @@ class Run(Work, Speaking, Follows):
             InvalidInput: An argument does not fit; or another entry of this branch is in flight.
             RunEnded: The run is over.
         """
-        self._check_open()
+        await self._opened()
         return await self._parts.spawning.spawn(runtime_id, kind, scope, on_end, labels)
 
     async def children(self) -> tuple[Child, ...]:
@@ -259,7 +259,7 @@ class Run(Work, Speaking, Follows):
         Raises:
             RunEnded: The run is over. InvalidInput: This is inside a step.
         """
-        self._check_open()
+        await self._opened()
         return await self._parts.spawning.children()
 
     def reject(self, rejected: RunInput, error: str) -> None:
@@ -340,7 +340,7 @@ class Run(Work, Speaking, Follows):
             StepMismatch: What is replayed differs from what is stored. Holds the runtime.
             RunEnded: The run is over.
         """
-        self._check_open()
+        await self._opened()
         return await self._parts.steering.checkpoint(consume)
 
     async def wait_steered(
@@ -365,7 +365,7 @@ class Run(Work, Speaking, Follows):
             InvalidInput: An argument does not fit.
             RunEnded: The run is over.
         """
-        self._check_open()
+        await self._opened()
         if timeout_s is not None:
             check_seconds(timeout_s, "timeout_s")
         return await self._parts.steering.wait(timeout_s, check_key(correlation_id, "correlation_id"))

@@ -40,6 +40,7 @@ from .recording.matching import (
     Asked,
     was_cut_before_it_began,
 )
+from .resting.holding import is_on_hold, wait_out_hold
 from .resting.waits import Wait
 
 LATE: Final = "late"
@@ -185,7 +186,7 @@ class Steering:
             until = self._clock() + timeout_s
         if _is_retiring(self._entering.actor.standing.value):
             return _End(until=until, why=RETIRING)
-        late = until is not None and self._clock() >= until and not await self._entering.is_on_hold()
+        late = until is not None and self._clock() >= until and not await is_on_hold(self._entering)
         return _End(until=until, why=LATE if late else "")
 
     async def _woken(self, seen: int, until: float | None) -> None:
@@ -203,7 +204,7 @@ class Steering:
 
                 async def give_up(at: float) -> None:
                     await seams.sleep_until(at, at_most_s=max(at - self._clock(), 0.0))
-                    await self._entering.wait_out_hold()
+                    await wait_out_hold(self._entering)
 
                 nursery.start_soon(wake, partial(give_up, until))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar, Unpack, overload
 
@@ -70,8 +69,21 @@ class DoesBranches(Protocol):
         ...
 
 
+class Opens(Protocol):
+    """An entering of a run, as far as it may be over."""
+
+    async def opened(self) -> None:
+        """Raises `RunEnded` where the run is over, and what has ended it where it is about to be, after a checkpoint."""
+        ...
+
+
 class DoesWork(Protocol):
     """A run, as far as it executes functions."""
+
+    @property
+    def entering(self) -> Opens:
+        """Its entering."""
+        ...
 
     @property
     def steps(self) -> DoesSteps:
@@ -84,7 +96,7 @@ class DoesWork(Protocol):
         ...
 
 
-class Work(ABC):
+class Work:
     """What of a run executes functions of its behaviour."""
 
     # Async functions first, and as coroutines and not as awaitables: else mypy takes a result with `Any` in it for either.
@@ -92,6 +104,7 @@ class Work(ABC):
     def __init__(self, parts: DoesWork) -> None:
         """Bind to the run."""
         self._work = parts
+        self._opened = parts.entering.opened
 
     @overload
     async def step(
@@ -158,7 +171,7 @@ class Work(ABC):
         Cancellation: a thread that runs on is not waited for and its result is dropped. A step that a scope of the behaviour
         cuts off is recorded as cancelled with what the run records next, and is not executed again.
         """
-        self._check_open()
+        await self._opened()
         result: Any = await self._work.steps.step(name, function, arguments, _repeat(repeat), call, read_terms(terms))
         return result
 
@@ -214,7 +227,7 @@ class Work(ABC):
             StepFailed: Of the first item that failed, when all have ended; `others` has those of the rest.
             StepMismatch, InvalidInput, LimitReached, RunEnded: As in `step`.
         """
-        self._check_open()
+        await self._opened()
         how, read = _repeat(repeat), read_terms(terms)
         if limit is not None:
             check_count(limit, "limit")
@@ -253,7 +266,7 @@ class Work(ABC):
             Exception: Of the first function that raised, in their order, when all have ended; `others` has those of the rest.
             StepMismatch, InvalidInput, LimitReached, RunEnded: As in `step`.
         """
-        self._check_open()
+        await self._opened()
         return await self._work.parallel.gather(functions)
 
     async def first(self, *functions: Callable[[], Awaitable[T]]) -> T:
@@ -265,15 +278,11 @@ class Work(ABC):
         Raises:
             StepMismatch, InvalidInput, LimitReached, RunEnded: As in `step`.
         """
-        self._check_open()
+        await self._opened()
         if not functions:
             raise InvalidInput(detail="the first of no functions never ends", field="functions")
         found: T = await self._work.parallel.first(functions)
         return found
-
-    @abstractmethod
-    def _check_open(self) -> None:
-        """Raises `RunEnded` where the run is over, and what has ended it where it is about to be."""
 
 
 _REPEATS: Final[Mapping[Repeat | str, Repeat]] = {each: each for each in Repeat}

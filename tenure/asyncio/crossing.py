@@ -102,7 +102,7 @@ class CrossedSteps:
         """See `Run.step`."""
 
         async def step() -> Any:
-            parts_of(self._run).entering.check_open()
+            await parts_of(self._run).entering.opened()
             return await self._steps.step(name, on_this_loop(function), arguments, repeat, call, terms)
 
         return await ask(step)
@@ -126,7 +126,7 @@ class CrossedBranches:
         """See `Run.map`."""
 
         async def work() -> list[Any]:
-            self._parts.entering.check_open()
+            await self._parts.entering.opened()
             return await self._parts.parallel.map(name, sides, repeat, limit)
 
         return await ask(work)
@@ -135,7 +135,7 @@ class CrossedBranches:
         """See `Run.gather`."""
 
         async def work() -> tuple[Any, ...]:
-            self._parts.entering.check_open()
+            await self._parts.entering.opened()
             return await self._parts.parallel.gather([_branch(each) for each in functions])
 
         return await ask(work)
@@ -144,7 +144,7 @@ class CrossedBranches:
         """See `Run.first`."""
 
         async def work() -> Any:
-            self._parts.entering.check_open()
+            await self._parts.entering.opened()
             return await self._parts.parallel.first([_branch(each) for each in functions])
 
         return await ask(work)
@@ -242,11 +242,16 @@ class CrossedWork:
     """What a trio run executes, for a behaviour on the loop.
 
     Attributes:
+        entering: What is asked whether it is over.
         steps: Its steps.
         parallel: Its branches.
     """
 
     def __init__(self, run: TrioRun) -> None:
         """Bind to it."""
+        self.entering = self
         self.steps = CrossedSteps(run)
         self.parallel = CrossedBranches(run)
+
+    async def opened(self) -> None:
+        """Asked in the trio thread, with the verb itself."""

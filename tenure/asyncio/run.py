@@ -140,6 +140,3 @@ class Run(_Front[TrioRun], Work):
     def move_on_after(self, seconds: float) -> AbstractAsyncContextManager[Cut]:
         """See `tenure.Run.move_on_after`. Nothing is raised: ``cancelled_caught`` says whether it cut something off."""
         return move_on_after(self.behind, seconds)
-
-    def _check_open(self) -> None:
-        """Asked in the trio thread, with the verb itself."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import partial
-from typing import TypeVar, cast, final
+from typing import Final, TypeVar, cast, final
 
 import trio
 
@@ -40,6 +40,14 @@ class Unstorable(Exception):
     """What the behaviour returned cannot be stored, or is not what it asked for: another attempt would do all for nothing."""
 
 
+REFUSALS: Final = 100
+"""How often a behaviour is refused what it asks for by the error of its attempt, before it is by what it does not catch."""
+
+
+class Refused(BaseException):
+    """Ends a behaviour that swallows every `Exception`, in the place of the error that it was given again and again."""
+
+
 @final
 class Fault:
     """The first error that decides how an attempt ends, whatever the behaviour makes of it.
@@ -51,6 +59,7 @@ class Fault:
     def __init__(self) -> None:
         """There is none."""
         self.error: BaseException | None = None
+        self._refused = 0
         self._waits: dict[trio.CancelScope, None] = {}  # empty, it is nothing to the collector of cycles; a set is
 
     def set(self, error: BaseException) -> BaseException:
@@ -59,6 +68,13 @@ class Fault:
         for scope in self._waits:
             scope.cancel()
         return self.error
+
+    async def refuse(self) -> None:
+        """A checkpoint, before something is refused. Raises `Refused` where that has changed nothing too often."""
+        await trio.lowlevel.checkpoint()
+        self._refused += self.error is not None
+        if self._refused > REFUSALS:
+            raise Refused from self.error
 
     @contextmanager
     def ends(self) -> Generator[None]:

@@ -17,13 +17,11 @@ import trio
 from tenure.actors.runtime_actor import RuntimeActor
 from tenure.errors import InvalidInput, LimitReached, RunEnded, StepMismatch
 from tenure.persistence.commits.commit import Change, CommitResult
-from tenure.persistence.facets.records.holds import on_hold
 from tenure.persistence.facets.runs.entries import RecordEntry
 from tenure.persistence.facets.runs.interrupted import ForgetUnbegun
 from tenure.persistence.model.entries import branch_of
 from tenure.persistence.model.texts import leaves
 from tenure.persistence.model.values import LogicalRuntimeId, RunId
-from tenure.persistence.reading.patience import patiently
 from tenure.persistence.store import Store
 from tenure.persistence.writing.group import Outcome
 from tenure.supervisor.output.saying import Saying
@@ -83,15 +81,12 @@ class Entering:
         self.record = record
         self.version = version
         self._fault = Fault()
-        self.executing = 0
-        self.executed = 0
+        self.executing = self.executed = self.calls = self.asks = 0
         self.read: tuple[tuple[Exception, str], ...] = ()
-        self.calls = 0
         self.looked_for = False
         self._on_rest = on_rest
         self._landed = landed
         self._deadline = deadline
-        self.asks = 0
         self.flights: dict[str, Flight] = {}
         self.saying = saying
         self.ended = False
@@ -132,6 +127,13 @@ class Entering:
             raise RunEnded(run_id=self.run_id)
         if self._fault.error is not None:
             raise self._fault.error  # a behaviour may have caught it; nothing lands after it
+
+    async def opened(self) -> None:
+        """As `check_open`, after a checkpoint: who swallows each refusal in a loop must not keep the loop of the host."""
+        is_over = self.ended or self.actor.facts.run_id != self.run_id or self._fault.error is not None
+        if is_over or self.record.asked >= self.store.limits.run_steps:
+            await self._fault.refuse()
+            self.check_open()
 
     # Branches
 
@@ -329,16 +331,6 @@ class Entering:
     def waits(self) -> tuple[Wait, ...]:
         """What it waits for."""
         return tuple(self.occupancy.waits)
-
-    async def is_on_hold(self) -> bool:
-        """Whether a person keeps the runtime on hold: no time of a wait is over then."""
-        facts = self.actor.facts
-        return (await patiently(partial(self.store.read, on_hold))).keeps(facts.runtime_id, facts.kind)
-
-    async def wait_out_hold(self) -> None:
-        """Wait until no person keeps the runtime on hold."""
-        while await self.is_on_hold():  # noqa: ASYNC110 - it may end on another host
-            await trio.sleep(LOOK_S)
 
     @asynccontextmanager
     async def rest(self, seconds: float = math.inf, wait: Wait | None = None) -> AsyncGenerator[None]:
