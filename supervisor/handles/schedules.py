@@ -266,7 +266,8 @@ class Schedules:
         }
         unknown = given.keys() - said.keys()
         if unknown:
-            raise InvalidInput(detail=f"a schedule has no such term; it has {', '.join(said)}", field=min(unknown))
+            names = ", ".join([*said, "payload"])
+            raise InvalidInput(detail=f"a schedule has no such term; it has {names}", field=min(unknown))
         for name in ("starts_at", "ends_at"):  # a float is one that is stored: what a user gives is a time
             if given.get(name) is not None:
                 given[name] = check_time(given[name], name)

@@ -204,6 +204,7 @@ async def test_a_schedule_is_updated_from_its_next_instant_on_and_deleted(
         with pytest.raises(InvalidInput) as refused:
             await one.schedules.update("s", **unknown)
         assert refused.value.field == "whenever"
+        assert "ends_at, payload" in refused.value.detail
         assert [each.schedule_id for each in await one.schedules.list()] == ["s"]
         assert await one.schedules.delete("s")
         assert not await one.schedules.delete("s")
