@@ -59,6 +59,25 @@ def read_clock(clock: Callable[[], float]) -> float:
 
 
 @final
+class CheckedClock:
+    """A user's boot clock: what goes wrong in it is `Internal`, also where it raises what only a store that stops may raise."""
+
+    __slots__ = ("_clock",)
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """Read this one."""
+        self._clock = clock
+
+    def __call__(self) -> float:
+        """What it shows, seconds. Raises `Internal` as `read_clock`."""
+        return read_clock(self._clock)
+
+
+def _checked(clock: Callable[[], float]) -> Callable[[], float]:
+    return clock if clock is boot_clock or type(clock) is CheckedClock else CheckedClock(clock)
+
+
+@final
 class CalendarClock:
     """A wall clock that shows times of the calendar alone: each is stored, and is read back as a `datetime`."""
 
@@ -103,7 +122,7 @@ class Seams:
     reader_executor: Callable[[], Executor] = field(default=lambda: ThreadExecutor("tenure-reader"))
     step_executor: Callable[[], Executor] | None = None
     wall_clock: Callable[[], float] = field(default=time.time, converter=_of_calendar)
-    boot_clock: Callable[[], float] = boot_clock
+    boot_clock: Callable[[], float] = field(default=boot_clock, converter=_checked)
     random: random.Random = field(factory=random.SystemRandom, repr=False)
     engine: EngineOptions | None = None
     identity: HostIdentity = field(factory=HostIdentity.of_this_process)

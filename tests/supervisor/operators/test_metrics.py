@@ -282,9 +282,9 @@ async def test_a_read_that_fails_for_another_cause_is_in_the_log_and_ends_nothin
     async with host(tmp_path / "s.db", {"kind": nothing}) as supervisor:
         supervisor.metrics()
         await trio.sleep(READ_S)
-        await execute(supervisor.store, "ALTER TABLE inputs RENAME TO put_away")
+        await execute(supervisor.store, "ALTER TABLE inputs RENAME COLUMN due_at TO put_away")
         await trio.sleep(2 * READ_S)
-        await execute(supervisor.store, "ALTER TABLE put_away RENAME TO inputs")
+        await execute(supervisor.store, "ALTER TABLE inputs RENAME COLUMN put_away TO due_at")
         failed = [each.message for each in caplog.records if "inputs.backlog" in each.message]
         await supervisor.hold("alice")
         await (await supervisor.spawn("alice", "kind")).accept("waits")
