@@ -53,6 +53,16 @@ def check_text(value: object, field: str) -> None:
         raise InvalidInput(detail="it is a text without lone surrogates", field=field)
 
 
+def text_from(value: object, field: str) -> str:
+    """A value as text, as the frameworks make it of ids and keys. Raises `InvalidInput` where none can be made."""
+    if type(value) is str:
+        return value
+    try:
+        return str.__str__(str(value))  # a class may give one of a subclass
+    except Exception as exc:  # of a value of any class
+        raise InvalidInput(detail=f"no text can be made of it: {type(value).__name__}", field=field) from exc
+
+
 def _wrapped(function: FunctionType, *, skipped: int) -> Callable[..., Any]:
     check = _Arguments(function, skipped).check
     if inspect.iscoroutinefunction(function):

@@ -17,6 +17,7 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
+from tenure.adapters.checking import text_from
 from tenure.adapters.fronts import Values
 from tenure.errors import InvalidInput
 
@@ -53,10 +54,8 @@ def target_of(config: RunnableConfig) -> Target:
 def _target_in(configurable: dict[str, Any]) -> Target:
     if configurable.get("thread_id") is None:
         raise InvalidInput(detail="a config for a checkpointer names its thread", field="thread_id")
-    try:
-        return str(configurable["thread_id"]), str(configurable.get("checkpoint_ns") or "")
-    except Exception as exc:  # of a value of any class
-        raise InvalidInput(detail="thread and namespace are texts", field="thread_id") from exc
+    namespace = text_from(configurable.get("checkpoint_ns") or "", "checkpoint_ns")
+    return text_from(configurable["thread_id"], "thread_id"), namespace
 
 
 def configurable_of(config: RunnableConfig) -> dict[str, Any]:
@@ -140,7 +139,7 @@ class Checkpoints:
 
     async def delete_for_runs(self, run_ids: Sequence[str]) -> None:
         """Delete the checkpoints of runs, with their writes. Reads every checkpoint of the store."""
-        wanted, keys = set(map(str, run_ids)), list[str]()
+        wanted, keys = {text_from(each, "run_ids") for each in run_ids}, list[str]()
         if wanted:
             async for group in self._walk(f"{PREFIX}:"):
                 record = group.record()
@@ -163,7 +162,7 @@ class Checkpoints:
         """Delete all of the threads, or all but the latest checkpoint of each namespace and what it is rebuilt from."""
         if strategy not in {"keep_latest", "delete"}:
             raise InvalidInput(detail=f"{strategy!r} is not a strategy: keep_latest, delete", field="strategy")
-        for thread_id in map(str, thread_ids):
+        for thread_id in [text_from(each, "thread_ids") for each in thread_ids]:
             if strategy == "delete":
                 await self.delete_thread(thread_id)
                 continue

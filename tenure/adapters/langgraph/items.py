@@ -66,7 +66,21 @@ class ItemRecord(msgspec.Struct, array_like=True, frozen=True):
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(ItemRecord)
-_TO_JSON: Final = msgspec.json.Encoder()
+
+
+def _plain(value: object) -> object:
+    """A text or a number of a subclass, which the encoder does not know."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int.__int__(value)
+    if isinstance(value, float):
+        return float.__float__(value)
+    message = f"an object of the type {type(value).__name__}"
+    raise TypeError(message)
+
+
+_TO_JSON: Final = msgspec.json.Encoder(enc_hook=_plain)
 _ESCAPED: Final = re.compile(rb"\\.")
 _STEPS: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(_STEPS))

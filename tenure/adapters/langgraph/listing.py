@@ -28,7 +28,7 @@ class Listing:
         """Nothing was read yet."""
         self._checkpoints = checkpoints
         self._config = config
-        self._wanted = wanted or {}
+        self._wanted = dict(wanted or {})
         self._before = None if before is None else checkpoint_id_of(before)
         self._left = limit
         self._ended = False

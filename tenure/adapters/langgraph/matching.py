@@ -40,10 +40,10 @@ def fits(value: Mapping[str, Any], wanted: Mapping[str, Any] | None) -> bool:
     return all(_matches(_at(value, name), each) for name, each in (wanted or {}).items())
 
 
-def _operators(wanted: Any) -> dict[str, Any]:
+def _operators(wanted: Any) -> dict[Any, Any]:
     """What a wanted value compares by, and with what; none for a plain one."""
-    named = cast("dict[str, Any]", wanted) if isinstance(wanted, dict) else {}
-    return named if any(name.startswith("$") for name in named) else {}
+    named: dict[Any, Any] = wanted if issubclass(type(wanted), dict) else {}
+    return named if any(isinstance(name, str) and name.startswith("$") for name in named) else {}
 
 
 def _at(value: Mapping[str, Any], name: str) -> Any:

@@ -16,7 +16,7 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from tenure.adapters.checking import checked
+from tenure.adapters.checking import checked, text_from
 from tenure.adapters.fronts import AnyStore, Caller
 
 from .checkpoints import Checkpoints
@@ -96,7 +96,7 @@ class TenureSaver(BaseCheckpointSaver[int]):
 
     async def adelete_thread(self, thread_id: str) -> None:
         """Delete everything of a thread."""
-        await self._caller.awaited(self._checkpoints.delete_thread(str(thread_id)))
+        await self._caller.awaited(self._checkpoints.delete_thread(text_from(thread_id, "thread_id")))
 
     async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
         """Delete the checkpoints whose metadata name one of these runs, with their writes. Reads every checkpoint there is."""
@@ -104,7 +104,11 @@ class TenureSaver(BaseCheckpointSaver[int]):
 
     async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
         """Copy everything of a thread, oldest first, in commits of 200; cut short, it may be called again."""
-        await self._caller.awaited(self._checkpoints.copy_thread(str(source_thread_id), str(target_thread_id)))
+        await self._caller.awaited(
+            self._checkpoints.copy_thread(
+                text_from(source_thread_id, "source_thread_id"), text_from(target_thread_id, "target_thread_id")
+            )
+        )
 
     async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
         """Delete all of the threads (``delete``), or what is not needed for the latest checkpoint of each namespace.
@@ -156,7 +160,7 @@ class TenureSaver(BaseCheckpointSaver[int]):
 
     def delete_thread(self, thread_id: str) -> None:
         """See `adelete_thread`."""
-        self._caller.waited(self._checkpoints.delete_thread(str(thread_id)))
+        self._caller.waited(self._checkpoints.delete_thread(text_from(thread_id, "thread_id")))
 
     def delete_for_runs(self, run_ids: Sequence[str]) -> None:
         """See `adelete_for_runs`."""
@@ -164,7 +168,11 @@ class TenureSaver(BaseCheckpointSaver[int]):
 
     def copy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
         """See `acopy_thread`."""
-        self._caller.waited(self._checkpoints.copy_thread(str(source_thread_id), str(target_thread_id)))
+        self._caller.waited(
+            self._checkpoints.copy_thread(
+                text_from(source_thread_id, "source_thread_id"), text_from(target_thread_id, "target_thread_id")
+            )
+        )
 
     def prune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
         """See `aprune`."""

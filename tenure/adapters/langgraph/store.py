@@ -12,11 +12,14 @@ from langgraph.store.base import (
     BaseStore,
     Embeddings,
     IndexConfig,
+    Item,
     ListNamespacesOp,
+    NamespacePath,
     NotProvided,
     Op,
     PutOp,
     Result,
+    SearchItem,
     SearchOp,
     TTLConfig,
     ensure_embeddings,
@@ -25,13 +28,14 @@ from langgraph.store.base import (
     validate_op_namespace,
 )
 
-from tenure.adapters.checking import check_value, is_fit
+from tenure.adapters.checking import check_value, is_fit, text_from
 from tenure.adapters.fronts import AnyStore, Caller
 from tenure.errors import InvalidInput
 
 from .gathering import Gathering
 from .items import Items, prepared
 from .matching import check_conditions, check_filter, packed, unit
+from .plain import labels_of, path_of, with_plain_texts
 
 _WHOLE: Final = "$"
 _RESERVED: Final = "langgraph"
@@ -113,14 +117,102 @@ class TenureStore(BaseStore):
         ttl: float | NotProvided | None = NOT_PROVIDED,
     ) -> None:
         """Put one item; see `abatch`. A key is made text, as the framework does. Raises as `batch`."""
-        op = PutOp(namespace, key if type(key) is str else _text_of(key), value, index)
+        op = PutOp(namespace, text_from(key, "key"), value, index)
         is_as_most = ttl is NOT_PROVIDED and self.ttl_config is None and self.embeddings is None and _is_plain(op)
         if is_as_most and namespace and namespace[0] != _RESERVED and self._caller.is_on_its_loop:
             await self._gathering.batch(prepared((op,)))
-        elif not _is_put(op):  # the framework looks at its namespace before `abatch` does
-            raise _not_an_operation(op)
         else:
-            await super().aput(namespace, op.key, value, index, ttl=ttl)
+            await super().aput(labels_of(namespace), op.key, value, index, ttl=ttl)
+
+    # The framework looks at what these are given before it makes an operation of it: it is made plain before
+
+    def put(
+        self,
+        namespace: tuple[str, ...],
+        key: str,
+        value: Mapping[str, Any],
+        index: Literal[False] | list[str] | None = None,
+        *,
+        ttl: float | NotProvided | None = NOT_PROVIDED,
+    ) -> None:
+        """Put one item; see `batch`."""
+        super().put(labels_of(namespace), text_from(key, "key"), value, index, ttl=ttl)
+
+    def get(self, namespace: tuple[str, ...], key: str, *, refresh_ttl: bool | None = None) -> Item | None:
+        """One item, or None; see `batch`."""
+        return super().get(labels_of(namespace), text_from(key, "key"), refresh_ttl=refresh_ttl)
+
+    async def aget(self, namespace: tuple[str, ...], key: str, *, refresh_ttl: bool | None = None) -> Item | None:
+        """One item, or None; see `abatch`."""
+        return await super().aget(labels_of(namespace), text_from(key, "key"), refresh_ttl=refresh_ttl)
+
+    def delete(self, namespace: tuple[str, ...], key: str) -> None:
+        """Delete one item; see `batch`."""
+        super().delete(labels_of(namespace), text_from(key, "key"))
+
+    async def adelete(self, namespace: tuple[str, ...], key: str) -> None:
+        """Delete one item; see `abatch`."""
+        await super().adelete(labels_of(namespace), text_from(key, "key"))
+
+    def search(
+        self,
+        namespace_prefix: tuple[str, ...],
+        /,
+        *,
+        query: str | None = None,
+        filter: dict[str, Any] | None = None,  # noqa: A002 - LangGraph's name
+        limit: int = 10,
+        offset: int = 0,
+        refresh_ttl: bool | None = None,
+    ) -> list[SearchItem]:
+        """Items below a prefix; see `batch`."""
+        return super().search(
+            labels_of(namespace_prefix), query=query, filter=filter, limit=limit, offset=offset, refresh_ttl=refresh_ttl
+        )
+
+    async def asearch(
+        self,
+        namespace_prefix: tuple[str, ...],
+        /,
+        *,
+        query: str | None = None,
+        filter: dict[str, Any] | None = None,  # noqa: A002 - LangGraph's name
+        limit: int = 10,
+        offset: int = 0,
+        refresh_ttl: bool | None = None,
+    ) -> list[SearchItem]:
+        """Items below a prefix; see `abatch`."""
+        return await super().asearch(
+            labels_of(namespace_prefix), query=query, filter=filter, limit=limit, offset=offset, refresh_ttl=refresh_ttl
+        )
+
+    def list_namespaces(
+        self,
+        *,
+        prefix: NamespacePath | None = None,
+        suffix: NamespacePath | None = None,
+        max_depth: int | None = None,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> list[tuple[str, ...]]:
+        """Namespaces of items; see `batch`."""
+        return super().list_namespaces(
+            prefix=path_of(prefix), suffix=path_of(suffix), max_depth=max_depth, limit=limit, offset=offset
+        )
+
+    async def alist_namespaces(
+        self,
+        *,
+        prefix: NamespacePath | None = None,
+        suffix: NamespacePath | None = None,
+        max_depth: int | None = None,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> list[tuple[str, ...]]:
+        """Namespaces of items; see `abatch`."""
+        return await super().alist_namespaces(
+            prefix=path_of(prefix), suffix=path_of(suffix), max_depth=max_depth, limit=limit, offset=offset
+        )
 
     def sweep_ttl(self) -> int:
         """Delete what has expired in the whole store, from a thread; how many values went."""
@@ -143,20 +235,14 @@ class TenureStore(BaseStore):
         return found
 
 
-def _text_of(key: object) -> str:
-    try:
-        return str(key)
-    except Exception as exc:
-        raise InvalidInput(detail=f"no text can be made of it: {type(key).__name__}", field="key") from exc
-
-
 def _checked(ops: Iterable[Op]) -> list[Op]:
     if not isinstance(ops, list):
         check_value(ops, Iterable[Op], "ops")
     found = list(ops)
-    for op in found:
-        if type(op) is PutOp and _is_plain(op):
+    for place, given in enumerate(found):
+        if type(given) is PutOp and _is_plain(given):
             continue
+        op = found[place] = with_plain_texts(given)
         _check_types(op)
         if isinstance(op, SearchOp | ListNamespacesOp) and (op.limit < 0 or op.offset < 0):
             raise InvalidInput(detail="a limit and an offset are 0 or more", field="limit")
