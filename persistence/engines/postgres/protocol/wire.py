@@ -26,8 +26,11 @@ from .patience import LONG_S
 from .translation import Statement
 from .values import BINARY, Reader, encoded, reader_of
 
-PLANS_S: Final = 10.0
-"""Seconds for which plans stay, at most: no longer than the connection was old when they were made, and a second at least."""
+PLANS_S: Final = 60.0
+"""Seconds for which plans stay, at most: as a server that looks at its tables each minute keeps them."""
+
+GROWTH: Final = 3.0
+"""So many times as long as the connection was old when they were made they stay, for a second at least."""
 
 _YOUNG_S: Final = 1.0
 _FORGET_PLANS: Final = b"DISCARD PLANS"
@@ -235,7 +238,7 @@ class Wire:
         now = self._clock()
         if now < self._plans_until or self._pg.transaction_status != _IDLE:
             return
-        self._plans_until = now + min(max(now - self._born, _YOUNG_S), PLANS_S)
+        self._plans_until = now + min(max(GROWTH * (now - self._born), _YOUNG_S), PLANS_S)
         self._pg.send_query_params(_FORGET_PLANS, None)
         self._owed.append(_FORGOTTEN)
         self._sync()
