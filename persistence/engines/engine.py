@@ -155,6 +155,11 @@ class Group(Protocol):
         ...
 
     @property
+    def incarnation(self) -> str:
+        """The name of that host, which its row has."""
+        ...
+
+    @property
     def number(self) -> int:
         """Number of the group: one above that of the last one of this host that landed."""
         ...

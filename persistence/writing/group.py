@@ -34,6 +34,7 @@ from tenure.persistence.commits.transaction import Records, Transaction
 from tenure.persistence.engines.engine import (
     Again,
     FailedLate,
+    Moved,
     UnknownOutcome,
     Versions,
     WriteConnection,
@@ -254,7 +255,7 @@ class GroupRunner:
 
         try:
             begun = self._connection.begin(
-                StartingGroup(self.host.host, group, [commits[index] for index in waiting], synced=synced)
+                StartingGroup(self.host, group, [commits[index] for index in waiting], synced=synced)
             )
             self.elsewhere = begun.elsewhere
             self.records.begin_group(begun.versions)
@@ -307,10 +308,15 @@ class GroupRunner:
         return versions
 
     def _check_lost(self) -> None:
-        """The host's row is not alive. Raises `_HostLost` unless this host has closed it itself."""
+        """The host's row is not alive, or not its own.
+
+        Raises `Moved` where it is another host's, and else `_HostLost`, unless this host has closed it itself.
+        """
         row = self._connection.one("ownership.host", host=self.host.host)
         if row is not None:
             check_row(row, (str, str, OPTIONAL_NUMBER, OPTIONAL_NUMBER), "host", self.host.host)
+            if row[0] != self.host.incarnation:
+                raise Moved(f"host {self.host.host} is {row[0]!r}: another store was made where this one stood")
         if row is None or row[2] is None:
             raise _HostLost
 

@@ -7,6 +7,8 @@ from typing import final
 
 from tenure.persistence.commits.commit import Commit
 
+from .host_row import HostKey
+
 
 @final
 class StartingGroup:
@@ -15,15 +17,16 @@ class StartingGroup:
     Attributes:
         size: See `Group.size`.
         host: See `Group.host`.
+        incarnation: See `Group.incarnation`.
         number: See `Group.number`.
         synced: See `Group.synced`.
     """
 
-    __slots__ = ("_commits", "host", "number", "size", "synced")
+    __slots__ = ("_commits", "host", "incarnation", "number", "size", "synced")
 
-    def __init__(self, host: int, number: int, commits: Sequence[Commit], *, synced: bool) -> None:
+    def __init__(self, writer: HostKey, number: int, commits: Sequence[Commit], *, synced: bool) -> None:
         """Keep what it is asked for."""
-        self.host = host
+        self.host, self.incarnation = writer.host, writer.incarnation
         self.number = number
         self.synced = synced
         self.size = len(commits)

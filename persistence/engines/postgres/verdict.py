@@ -16,7 +16,9 @@ from .protocol.translation import translated
 from .protocol.wire import Wire, command, plain
 from .server.keeping import STANDBYS
 
-_VERDICT: Final = translated("UPDATE hosts SET group_number = group_number WHERE host = :host RETURNING group_number")
+_VERDICT: Final = translated(
+    "UPDATE hosts SET group_number = group_number WHERE host = :host AND incarnation = :incarnation RETURNING group_number"
+)
 
 STANDBYS_THERE: Final = plain(f"SELECT {STANDBYS}, CAST(pg_conf_load_time() AS text)")
 """Asks whether COMMIT waits for a standby, and when this session has read its settings last.
@@ -57,7 +59,7 @@ class Verdict:
         give_up_at = time.monotonic() + self._connecting.limits.verdict_wait_s
         while True:
             try:
-                wire, number = self._number_of(group.host)
+                wire, number = self._number_of(group)
                 break
             except Moved as exc:
                 raise Moved(str(exc), in_doubt=True) from exc
@@ -72,11 +74,13 @@ class Verdict:
             raise Again(message)
         return wire
 
-    def _number_of(self, host: int) -> tuple[Wire, int | None]:
+    def _number_of(self, group: Group) -> tuple[Wire, int | None]:
         """The number of the host's last group that landed, and who says so. Raises as `Connecting.connect`."""
         wire = self._connecting.wire(writes=True)
         try:
-            before, answer = wire.exchange([STANDBYS_THERE, command("verdict", _VERDICT, {"host": host})])
+            before, answer = wire.exchange(
+                [STANDBYS_THERE, command("verdict", _VERDICT, {"host": group.host, "incarnation": group.incarnation})]
+            )
         except Lost as exc:
             raise Again(str(exc)) from exc
         if answer.error is not None or not self._is_confirmed(wire, before.rows()):

@@ -171,7 +171,12 @@ class Writer:
         named = sorted({*group.written, *reached, *group.moved})
         begins = self._command(
             "ownership.begin_group",
-            {"host": group.host, "group_number": group.number, "lease_until": now + self._limits.lease_s},
+            {
+                "host": group.host,
+                "incarnation": group.incarnation,
+                "group_number": group.number,
+                "lease_until": now + self._limits.lease_s,
+            },
         )
         # The lock comes first: the first statement of a group reads what is there once it has it.
         commands = [_BEGIN, SIDE_BY_SIDE if group.names_all else ALONE, begins]

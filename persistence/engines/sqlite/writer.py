@@ -154,7 +154,11 @@ class Writer(Connection):
         version = self._db.data_version("main")
         self._keys.begin(version)
         alive = self.run(
-            "ownership.begin_group", host=group.host, group_number=group.number, lease_until=now + self._lease_s
+            "ownership.begin_group",
+            host=group.host,
+            incarnation=group.incarnation,
+            group_number=group.number,
+            lease_until=now + self._lease_s,
         )
         self._keeps = group.size >= self._keep_from
         return Begun(alive=bool(alive), now=now, versions=version)

@@ -57,9 +57,10 @@ SELECT host, group_number, closed_at, lost_at, files FROM hosts WHERE incarnatio
 SELECT 1 WHERE :sessions IS NULL;
 
 -- name: ownership.begin_group
--- The first statement of every group: a host that was judged dead writes nothing more.
+-- The first statement of every group: a host that was judged dead writes nothing more, and none in a store that another one has made
+-- where its own stood.
 UPDATE hosts SET group_number = :group_number, lease_until = :lease_until
-WHERE host = :host AND closed_at IS NULL AND lost_at IS NULL;
+WHERE host = :host AND incarnation = :incarnation AND closed_at IS NULL AND lost_at IS NULL;
 
 -- name: ownership.close_host
 UPDATE hosts SET closed_at = :now WHERE host = :host;

@@ -18,6 +18,7 @@ from tenure.persistence.facets.runs.sends import Send
 from tenure.persistence.model.values import InputId, RunId
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.store import Store
+from tenure.persistence.writing.host_row import HostKey
 from tenure.persistence.writing.starting import StartingGroup
 from tests.kit.ground import submit
 from tests.kit.stores import OpenMode, landed, message, name, own, ownership, settle_all
@@ -109,13 +110,13 @@ async def test_an_engine_is_told_whose_runtimes_a_group_writes(store: Store) -> 
         Commit(runtime_id=name("given up"), fence_token=2, changes=(ReleaseOwnership(runtime_id=name("given up")),)),
     ]
 
-    group = StartingGroup(1, 2, commits, synced=True)
+    group = StartingGroup(HostKey(host=1, incarnation="i"), 2, commits, synced=True)
 
     assert group.written == {"owned", "given up"}
     assert group.reached == {"target", "inbox"}
     assert group.moved == {"new", "given up"}
     assert not group.names_all, "the mark of a lost host"
-    assert StartingGroup(1, 2, [*commits[:2], commits[3]], synced=True).names_all
+    assert StartingGroup(HostKey(host=1, incarnation="i"), 2, [*commits[:2], commits[3]], synced=True).names_all
 
 
 Failure = Callable[[type[Exception], int], list[int]]

@@ -10,7 +10,7 @@ import pytest
 import trio
 from attrs import evolve, frozen
 
-from tenure.errors import Contended, IdempotencyConflict, Internal, SessionBindingMismatch, StaleFence
+from tenure.errors import Contended, IdempotencyConflict, Internal, SessionBindingMismatch, StaleFence, StoreMoved
 from tenure.persistence.commits.commit import (
     Change,
     Commit,
@@ -33,6 +33,7 @@ from tests.kit.stores import (
     settle,
     settle_all,
 )
+from tests.persistence.contracts.damage import execute
 
 
 @frozen(kw_only=True, slots=True)
@@ -52,6 +53,18 @@ async def test_one_bad_commit_among_63_good_ones_fails_alone(store: Store) -> No
     assert {outcome.group for outcome in outcomes if isinstance(outcome, CommitResult)} == {2}
     assert len(outcomes) == 63
     assert await landed(store, *keys) == keys
+
+
+async def test_a_host_whose_row_is_another_hosts_stops_and_writes_nothing(store: Store) -> None:
+    await own(store)
+    await store.commit(message(store, "before"))
+    await execute(store, "UPDATE hosts SET incarnation = 'of another store'")
+
+    with pytest.raises(StoreMoved, match="'of another store'") as moved:
+        await store.commit(message(store, "late"))
+
+    assert not moved.value.in_doubt
+    assert isinstance(store.broken, StoreMoved)
 
 
 async def test_a_defect_in_one_commit_is_internal_and_its_neighbours_land(store: Store) -> None:

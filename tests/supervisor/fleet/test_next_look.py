@@ -45,11 +45,11 @@ async def test_a_host_that_is_hinted_at_rests_after_a_look_and_never_longer_than
 
 @pytest.mark.parametrize("took_s", [0.0, 0.008], ids=["quick", "slow"])
 async def test_a_host_that_hints_make_look_as_often_as_without_looks_so_for_a_while_and_is_spared_them(
-    autojump_clock: MockClock, took_s: float
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, took_s: float
 ) -> None:
     hinting, spared_at = Hinting(None, InlineExecutor, lambda: 1), list[float]()
     hinting.is_heard = True
-    hinting.spare = lambda: spared_at.append(autojump_clock.current_time())  # type: ignore[method-assign]
+    monkeypatch.setattr(hinting, "spare", lambda: spared_at.append(autojump_clock.current_time()))
     next_look = NextLook(hinting, Limits(), News(cast("Any", None)), nap, lambda: 10.0)
 
     async def rested() -> float:
@@ -76,11 +76,11 @@ async def test_a_host_that_hints_make_look_as_often_as_without_looks_so_for_a_wh
 
 
 async def test_a_host_whose_hints_come_more_seldom_than_looks_without_them_is_not_spared_them(
-    autojump_clock: MockClock,
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hinting, spared = Hinting(None, InlineExecutor, lambda: 1), list[float]()
     hinting.is_heard = True
-    hinting.spare = lambda: spared.append(0.0)  # type: ignore[method-assign]
+    monkeypatch.setattr(hinting, "spare", lambda: spared.append(0.0))
     next_look = NextLook(hinting, Limits(), News(cast("Any", None)), nap, lambda: 10.0)
 
     async with trio.open_nursery() as nursery:

@@ -327,3 +327,20 @@ async def heard(store: Store, since: arrivals.Mark) -> tuple[set[str], arrivals.
         return {each.runtime_id for each in found}, arrivals.mark(statements)
 
     return await store.read(look)
+
+
+async def test_a_host_whose_store_was_dropped_and_made_anew_does_not_write_as_the_host_that_has_its_key_now(
+    url: str,
+) -> None:
+    async with open_store(url) as old:
+        await own(old, "mine")
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("DROP SCHEMA tenure CASCADE")
+        async with open_store(url) as new:
+            assert ground_of(new).host == ground_of(old).host, "else nothing is tested here"
+            await own(new, "mine")
+            with pytest.raises(StoreMoved, match="another store") as moved:
+                await old.commit(message(old, "late", "mine"))
+            assert not moved.value.in_doubt
+            await new.commit(message(new, "kept", "mine"))
+            assert await landed(new, "late", "kept", runtime_id="mine") == ["kept"]
