@@ -756,9 +756,10 @@ class StoreBroken(StoreError):
 class StoreMoved(StoreBroken):
     """The server of the store was failed over, or restored, while a host had it open, and the host closed the store.
 
-    So it is where another store was made in its place. The installation's side. What stands there now may lack commits that were acknowledged, and what this host remembers may
-    be among them: reopen the store, and it is as the server has it; no token is given a second time. When `in_doubt` is true
-    the `verdict` says whether this commit is there now. `StoreBroken` is a failure in which nothing acknowledged is lost.
+    So it is where another store was made in its place. The installation's side. What stands there now may lack commits that
+    were acknowledged, and what this host remembers may be among them: reopen the store, and it is as the server has it; no
+    token is given a second time. When `in_doubt` is true the `verdict` says whether this commit is there now. `StoreBroken`
+    is a failure in which nothing acknowledged is lost.
 
     Fields: as those of `StoreBroken`.
     """

@@ -149,15 +149,11 @@ class Group(Protocol):
     size: int
     """How many commits it has; where it has one with one change, how many rows that may write."""
 
-    @property
-    def host(self) -> int:
-        """Key of the row of the host that writes."""
-        ...
+    host: int
+    """Key of the row of the host that writes."""
 
-    @property
-    def incarnation(self) -> str:
-        """The name of that host, which its row has."""
-        ...
+    incarnation: str
+    """The name of that host, which its row has."""
 
     @property
     def number(self) -> int:

@@ -26,15 +26,10 @@ from msgspec.structs import replace
 from tenure.errors import Closed, Contended, DiskFull, Error, Internal, StoreBroken, StorePromoted
 from tenure.persistence.commits.commit import Change, Commit, CommitResult
 from tenure.persistence.commits.facet import Facet, Handler
-from tenure.persistence.commits.rows import (
-    OPTIONAL_NUMBER,
-    check_row,
-)
 from tenure.persistence.commits.transaction import Records, Transaction
 from tenure.persistence.engines.engine import (
     Again,
     FailedLate,
-    Moved,
     UnknownOutcome,
     Versions,
     WriteConnection,
@@ -52,6 +47,7 @@ from .host_row import (
     HostKey,
     HostRegistry,
     Rejoined,
+    is_lost,
 )
 from .starting import StartingGroup
 from .strands.carrying import Strands, carry_out
@@ -308,16 +304,8 @@ class GroupRunner:
         return versions
 
     def _check_lost(self) -> None:
-        """The host's row is not alive, or not its own.
-
-        Raises `Moved` where it is another host's, and else `_HostLost`, unless this host has closed it itself.
-        """
-        row = self._connection.one("ownership.host", host=self.host.host)
-        if row is not None:
-            check_row(row, (str, str, OPTIONAL_NUMBER, OPTIONAL_NUMBER), "host", self.host.host)
-            if row[0] != self.host.incarnation:
-                raise Moved(f"host {self.host.host} is {row[0]!r}: another store was made where this one stood")
-        if row is None or row[2] is None:
+        """The host's row is not alive, or not its own. Raises `_HostLost` unless it was closed here, and as `is_lost`."""
+        if is_lost(self._connection.one("ownership.host", host=self.host.host), self.host):
             raise _HostLost
 
     def _commit(self, tx: Transaction, commit: Commit) -> Outcome:

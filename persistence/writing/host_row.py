@@ -19,13 +19,17 @@ from typing import Final, final
 
 from attrs import frozen
 
-from tenure.errors import CannotOpen, Contended, Error, NoDescriptor
+from tenure.errors import CannotOpen, Contended, Corrupt, Error, NoDescriptor
 from tenure.persistence.commits.rows import (
+    OPTIONAL_NUMBER,
     OPTIONAL_TEXT,
+    check_row,
     sound,
 )
 from tenure.persistence.engines.engine import (
     Again,
+    Moved,
+    Row,
     Statements,
     WriteConnection,
 )
@@ -47,10 +51,29 @@ class HostKey:
     Attributes:
         host: Key of the row.
         incarnation: The host's name in errors and verdicts.
+        files: What the row says of its files; on a server the name of its sessions there.
     """
 
     host: int
     incarnation: str
+    files: str | None = None
+
+
+def is_lost(row: Row | None, own: HostKey) -> bool:
+    """Whether a host whose row does not live was judged dead, and has not closed it itself.
+
+    Raises:
+        Moved: The row is another host's: another store was made where this one stood.
+        Corrupt: A column of it is damaged.
+    """
+    if row is None:
+        return True
+    check_row(row, (str, str, OPTIONAL_NUMBER, OPTIONAL_NUMBER, OPTIONAL_TEXT), "host", own.host)
+    if row[0] != own.incarnation:
+        if row[4] == own.files:
+            raise Corrupt(record="host", key=str(own.host), detail="its name is not the one that it was opened under")
+        raise Moved(f"host {own.host} is {row[0]!r}: another store was made where this one stood")
+    return row[2] is None
 
 
 @final
@@ -129,7 +152,7 @@ class HostRegistry:
         except BaseException:
             self._proofs.let_go(incarnation)
             raise
-        return Rejoined(host=HostKey(host=host, incarnation=incarnation), owned=owned)
+        return Rejoined(host=HostKey(host=host, incarnation=incarnation, files=files), owned=owned)
 
     def _insert(self, incarnation: str, files: str | None) -> int:
         now = self._seams.wall_clock()

@@ -169,15 +169,9 @@ class Writer:
         wanted = self._keys.begin()
         reached = group.reached
         named = sorted({*group.written, *reached, *group.moved})
-        begins = self._command(
-            "ownership.begin_group",
-            {
-                "host": group.host,
-                "incarnation": group.incarnation,
-                "group_number": group.number,
-                "lease_until": now + self._limits.lease_s,
-            },
-        )
+        who: dict[str, SqlValue] = {"host": group.host, "incarnation": group.incarnation}
+        when = {"group_number": group.number, "lease_until": now + self._limits.lease_s}
+        begins = self._command("ownership.begin_group", who | when)
         # The lock comes first: the first statement of a group reads what is there once it has it.
         commands = [_BEGIN, SIDE_BY_SIDE if group.names_all else ALONE, begins]
         self._named = {"ids": array_of(named)}

@@ -69,7 +69,7 @@ UPDATE hosts SET closed_at = :now WHERE host = :host;
 UPDATE runtimes SET owner = NULL, updated_at = :now WHERE owner = :host;
 
 -- name: ownership.host
-SELECT incarnation, boot_id, closed_at, lost_at FROM hosts WHERE host = :host;
+SELECT incarnation, boot_id, closed_at, lost_at, files FROM hosts WHERE host = :host;
 
 -- name: ownership.crashed
 -- A host whose proof of life was seized, on the boot of this one: neither closed in order, nor frozen, nor gone with its machine.

@@ -268,7 +268,7 @@ def tell_owner(tx: Transaction, record: RuntimeRecord) -> None:
 
 def living_holder(tx: Transaction, owner: int | None) -> str | None:
     """Incarnation of the host that owns a runtime; None where it has closed, was lost, or is not there."""
-    incarnation, _, closed_at, lost_at = tx.one("ownership.host", host=owner) or (None, "", 0, 0)
+    incarnation, _, closed_at, lost_at, _ = tx.one("ownership.host", host=owner) or (None, "", 0, 0, None)
     return incarnation if closed_at is None and lost_at is None else None
 
 

@@ -58,7 +58,7 @@ async def test_one_bad_commit_among_63_good_ones_fails_alone(store: Store) -> No
 async def test_a_host_whose_row_is_another_hosts_stops_and_writes_nothing(store: Store) -> None:
     await own(store)
     await store.commit(message(store, "before"))
-    await execute(store, "UPDATE hosts SET incarnation = 'of another store'")
+    await execute(store, "UPDATE hosts SET incarnation = 'of another store', files = 'of that'")
 
     with pytest.raises(StoreMoved, match="'of another store'") as moved:
         await store.commit(message(store, "late"))
