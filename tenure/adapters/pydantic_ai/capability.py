@@ -77,7 +77,7 @@ class TenureCapability(BaseDurabilityCapability[AgentDepsT]):
     def get_default_run_id(self) -> str | None:
         """The same where the run enters again."""
         entered = ENTERED.get()
-        return None if entered is None else entered.numbered(entered.run.run_id)
+        return None if entered is None else entered.numbered(entered.name)
 
     def get_default_conversation_id(self, run_id: str) -> str | None:
         """The same where the run enters again."""

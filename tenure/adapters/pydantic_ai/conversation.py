@@ -5,14 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
+from pydantic import ValidationError
 from pydantic_ai.agent import AbstractAgent
 from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter
 from pydantic_ai.run import AgentRunResult
 
 from tenure.adapters.checking import checked
 from tenure.asyncio import Run
+from tenure.errors import InvalidInput
 
-from .entering import within
+from .entering import as_entered, entered
 
 OutputT = TypeVar("OutputT")
 
@@ -33,10 +35,21 @@ async def run_agent(
         **options: As `Agent.run` takes them, but for ``message_history``.
 
     Raises:
+        InvalidInput: The session has messages that are not those of agents, or an argument is none.
         StepFailed: A model or a tool raised; or whatever else `run.step` and `Agent.run` raise.
     """
-    history = ModelMessagesTypeAdapter.validate_python(await run.session.messages())
-    with within(run):
+    if "message_history" in options:
+        raise InvalidInput(
+            detail="it is the run's session; `within` is for an agent with another one", field="message_history"
+        )
+    inside = entered(run)  # before the first await: of several agents side by side the order is that of their calls
+    said = await run.session.messages()
+    try:
+        history = ModelMessagesTypeAdapter.validate_python(said)
+    except ValidationError as exc:
+        detail = f"the run's session has messages that are not those of agents: {exc}"
+        raise InvalidInput(detail=detail, field="session") from exc
+    with as_entered(inside):
         result: AgentRunResult[OutputT] = await agent.run(prompt, message_history=history, **options)
     for message in _messages(result.new_messages(), run.now()):
         run.session.append(message)

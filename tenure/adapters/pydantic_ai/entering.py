@@ -7,8 +7,9 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final, final
+from weakref import WeakKeyDictionary
 
-from attrs import field, frozen
+from attrs import frozen
 
 from tenure.adapters.checking import checked
 from tenure.asyncio import Run
@@ -18,20 +19,37 @@ from tenure.errors import InvalidInput
 @final
 @frozen(kw_only=True, slots=True)
 class Entered:
-    """One run of a behaviour, as the agents in it see it.
+    """One run of a behaviour, as the agents in it see it that run inside of one `within`.
 
     Attributes:
         run: The run.
-        met: How often each name was met: what is met in the same order again gets the same names.
+        name: Begins the ids of these agents' runs; another one for each `within` of the run, by their order.
+        met: How often each name was met in the run: what is met in the same order again gets the same names.
     """
 
     run: Run
-    met: Counter[str] = field(factory=Counter[str])
+    name: str
+    met: Counter[str]
 
     def numbered(self, name: str) -> str:
         """A name that nothing else of this entering has."""
         self.met[name] += 1
         return f"{name}#{self.met[name]}"
+
+
+_WITHIN: Final = "within"
+"""What is met once with each of them."""
+
+_MET: Final = WeakKeyDictionary[Run, Counter[str]]()
+"""By run, for as long as it is there: a behaviour may run agents one after the other, each with a `within`."""
+
+
+def entered(run: Run) -> Entered:
+    """What the next `within` of a run enters. Its place among those of the run is taken here."""
+    met = _MET.setdefault(run, Counter())
+    met[_WITHIN] += 1
+    place = met[_WITHIN]
+    return Entered(run=run, name=run.run_id if place == 1 else f"{run.run_id}.{place}", met=met)
 
 
 ENTERED: Final[ContextVar[Entered | None]] = ContextVar("tenure.adapters.pydantic_ai.entered", default=None)
@@ -48,7 +66,14 @@ def within(run: Run) -> Generator[None]:
 
     For callers of `Agent.iter` and its like; `run_agent` does it by itself. It holds for this task and those that it starts.
     """
-    token = ENTERED.set(Entered(run=run))
+    with as_entered(entered(run)):
+        yield
+
+
+@contextmanager
+def as_entered(inside: Entered) -> Generator[None]:
+    """Record what agents do inside as steps, as `within` does."""
+    token = ENTERED.set(inside)
     try:
         yield
     finally:

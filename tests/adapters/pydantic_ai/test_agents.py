@@ -72,6 +72,32 @@ def test_the_history_of_an_agent_is_the_session_of_its_runtime(tmp_path: Path) -
     assert [message["kind"] for message in conversation] == ["request", "response"] * 2
 
 
+def test_a_run_may_run_agents_one_after_the_other(tmp_path: Path) -> None:
+    agent = Agent(
+        once(calls("look"), said("one"), calls("look"), said("two")), name="clerk", capabilities=[TenureCapability()]
+    )
+    looked: list[int] = []
+
+    @agent.tool_plain
+    def look() -> str:
+        looked.append(1)
+        if len(looked) == 1:
+            raise ConnectionError("no eyes")
+        return "seen"
+
+    async def turn(run: tenure.asyncio.Run) -> list[str]:
+        with pytest.raises(StepFailed, match="no eyes"):  # and asks again, as of the beginning
+            await run_agent(run, agent, "go")
+        outputs = [(await run_agent(run, agent, "go")).output for _ in range(2)]
+        if not run.attempts:
+            raise ConnectionError
+        return outputs
+
+    ended, conversation = play(tmp_path, turn, 1, restart=tenure.RestartPolicy(max_attempts=2, backoff_s=0))
+
+    assert (ended[0].result, len(looked), len(conversation)) == (["one", "two"], 3, 8)
+
+
 def test_tools_of_all_kinds_work_side_by_side_and_give_typed_results(tmp_path: Path) -> None:
     class Trip(BaseModel):
         city: str

@@ -29,6 +29,8 @@ def test_what_is_no_run_and_no_agent_is_refused(tmp_path: Path) -> None:
             with pytest.raises(InvalidInput), within(wrong):
                 pass
             refused.append(1)
+        with pytest.raises(InvalidInput, match="message_history"):
+            await run_agent(run, agent, "hello", message_history=[])
         return (await run_agent(run, agent, "hello")).output
 
     async def main() -> None:
@@ -46,3 +48,20 @@ def test_what_is_no_run_and_no_agent_is_refused(tmp_path: Path) -> None:
             TenureCapability(tools=wrong)
         with pytest.raises(InvalidInput):
             TenureCapability(model=wrong)
+
+
+def test_a_conversation_of_others_is_not_taken_for_an_agents(tmp_path: Path) -> None:
+    agent = Agent(TestModel(), name="clerk", capabilities=[TenureCapability()])
+
+    @tenure.asyncio.behaviour
+    async def clerk(run: tenure.asyncio.Run) -> None:
+        run.session.append({"role": "user", "content": "hello"})
+        with pytest.raises(InvalidInput, match="not those of agents"):
+            await run_agent(run, agent, "hello")
+
+    async def main() -> None:
+        async with tenure.asyncio.open_supervisor(tmp_path / "agents.db", behaviours={"clerk": clerk}) as supervisor:
+            outcome = await (await supervisor.accept("a", "x", kind="clerk")).wait_outcome()
+            assert outcome.error is None
+
+    asyncio.run(main())
