@@ -36,9 +36,10 @@ LONGEST_S: Final = 50_000.0
 async def play(seed: int, file: Path) -> str:
     """One seed: its result, in a line. Raises `Broken`. What its hosts share in memory stands beside `file`."""
     with computer(seed, file.parent) as machine:
-        world = World(seed)
+        scope = trio.CancelScope(relative_deadline=LONGEST_S)
+        world = World(seed, scope)
         rollout = RollOut(world, machine)
-        with trio.move_on_after(LONGEST_S) as scope:
+        with scope:
             await rollout.play()
         world.judge()
         if scope.cancelled_caught:

@@ -36,15 +36,16 @@ class World:
         returned: The version under which the run of an input has returned last.
     """
 
-    def __init__(self, seed: int) -> None:
-        """Nothing was done yet."""
+    def __init__(self, seed: int, scope: trio.CancelScope) -> None:
+        """Nothing was done yet. `scope` is all that happens: it ends with the first promise that is broken."""
         self.seed = seed
         self.returned: dict[str, str] = {}
         self._random = random.Random(f"{seed}/world")
         self._done: Counter[str] = Counter()
         self._keys: dict[str, str] = {}
         self._works: dict[str, str] = {}
-        self._broken: list[str] = []
+        self._scope = scope
+        self._broken: str | None = None
         self._known: dict[bytes, str] = {}
         self._taken: set[str] = set()
 
@@ -66,7 +67,7 @@ class World:
         runtime, _, number = given.partition(".")
         late = [name for name in (f"{runtime}.{before}" for before in range(int(number))) if name not in self.returned]
         if late:
-            self._broken.append(f"{given} began before {late}")
+            self._find(f"{given} began before {late}")
 
     async def _do(self, run: tenure.Run, name: str, kind: str, repeat: str, work: str) -> None:
         match kind, repeat:
@@ -87,7 +88,7 @@ class World:
         # What stands was recorded under another version, which asked for other work here.
         self._taken.add(work)
         if input_of(result) != input_of(work):
-            self._broken.append(f"{work} was given the result of {result}")
+            self._find(f"{work} was given the result of {result}")
 
     async def _freely(self, work: str) -> str:
         await self._take_time()
@@ -95,9 +96,9 @@ class World:
 
     async def _keyed(self, work: str, *, key: str) -> str:
         if self._keys.setdefault(work, key) != key:
-            self._broken.append(f"{work} was done under two keys")
+            self._find(f"{work} was done under two keys")
         if (other := self._works.setdefault(key, work)) != work:
-            self._broken.append(f"{work} and {other} were done under one key")
+            self._find(f"{work} and {other} were done under one key")
         self._done[work] += 1
         await self._take_time()
         return work
@@ -106,7 +107,7 @@ class World:
         self._known[digest(encode([work], "arguments"))] = work
         self._done[work] += 1
         if self._done[work] > 1:
-            self._broken.append(f"{work}, which never repeats, was done {self._done[work]} times")
+            self._find(f"{work}, which never repeats, was done {self._done[work]} times")
         await trio.sleep(self._random.expovariate(1 / 4))
         return work
 
@@ -123,12 +124,16 @@ class World:
     def judge_hold(self, held: str, detail: str | None) -> None:
         """A person looks at a hold: it must say which step it is about, and where."""
         if held not in HOLDS or not PLACE.search(detail or ""):
-            self._broken.append(f"held, {held}: {detail}")
+            self._find(f"held, {held}: {detail}")
+
+    def _find(self, broken: str) -> None:
+        self._broken = self._broken or broken
+        self._scope.cancel()
 
     def judge(self) -> None:
         """Raises `Broken`."""
-        if self._broken:
-            raise Broken(self._broken[0])
+        if self._broken is not None:
+            raise Broken(self._broken)
 
     def judge_end(self, name: str) -> None:
         """The run of an input has returned: all was done that its version does. Raises `Broken`."""

@@ -81,7 +81,7 @@ def no_fsync(patch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("mistake", "seed", "words"),
     [
-        pytest.param(guard_off, 10, "was done", marks=pytest.mark.turns(4)),  # most of a minute of the processor
+        (guard_off, 10, "was done"),
         (dispatch_not_recorded, 3, "was done"),
         (restart_keeps_results_only, 6, "was done under two keys"),
         (no_fsync, 4, "NotFound"),
