@@ -154,6 +154,8 @@ class SessionsContract:
             bell.ring(claim)
         for batch in batches:
             bell.ring(batch)
+        if not batches:
+            return result
         return evolve(result, enqueued_batch_ids=tuple([batch.batch_id for batch in batches]))
 
     async def save_session_meta(self, meta: SessionMeta, *, fence: int | None = None) -> None:

@@ -20,6 +20,7 @@ from tenure.persistence.commits.commit import (
 )
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.conversation import sessions
+from tenure.persistence.facets.graph import nodes
 from tenure.persistence.facets.journal import streams
 from tenure.persistence.facets.queue import batches, claims
 from tenure.persistence.facets.records import (
@@ -28,6 +29,7 @@ from tenure.persistence.facets.records import (
     runtimes,
     spoken,
 )
+from tenure.persistence.facets.state import bindings
 from tenure.persistence.seams.seams import Seams
 from tenure.persistence.writing.group import (
     GroupBroken,
@@ -112,11 +114,25 @@ def check_records(inside: Inside) -> None:
         streams.RECORD: streams.find,
         spoken.RECORD: spoken.find,
         batches.COUNTER: batches.find_counter,
-        sessions.OWNER: batches.find_owner,
+        sessions.OWNER: nodes.find_owner,
         claims.RECORD: claims.find_stored,
+        bindings.NONE_BOUND: bindings.find_none_bound,
     }
     for (kind, key), record in cast("Mapping[tuple[str, Any], object]", inside.kept).items():
         assert find[kind](inside.statements, key) == record, f"the {kind} {key} in the cache is not what is stored"
+        if isinstance(record, sessions.SessionRecord):
+            _check_seen(inside.statements, record)
+
+
+def _check_seen(statements: Statements, record: sessions.SessionRecord) -> None:
+    """What a session was seen to be beside its row is so; the row of a node that is the head no more may be gone."""
+    if record.named is not None:
+        node, node_id = record.named
+        is_there = node == record.head or statements.one("nodes.one", node=node) is not None
+        assert not is_there or nodes.id_of(statements, node) == node_id, f"node {node} is not {node_id}"
+    if record.no_checkpoint:
+        row = statements.one("checkpoints.load", session=record.session)
+        assert row is None, f"session {record.session_id} has a checkpoint"
 
 
 def _tell(commit: Commit, result: CommitResult, witness: Witness, promises: Promises) -> None:

@@ -23,7 +23,7 @@ from agents import SessionSettings, TResponseInputItem
 from attrs import frozen
 
 from tenure import ActivePath, FullGraph, RuntimeCommit, SessionNodeRecord
-from tenure.adapters.checking import check_text, check_value, checked
+from tenure.adapters.checking import check_value, checked
 from tenure.asyncio import Store
 from tenure.errors import Corrupt, HeadRevisionConflict, InvalidInput, NodeConflict
 
@@ -109,14 +109,11 @@ class TenureSession:
         Raises:
             InvalidInput: One of them is none.
         """
-        check_text(session_id, "session_id")
-        if not session_id:
-            raise InvalidInput(detail="an id has one character or more", field="session_id")
         check_value(store, Store, "store")
         check_value(session_settings, SessionSettings | dict[str, Any] | None, "session_settings")
-        self.session_id = session_id
+        self.session_id = store.sessions.bind(session_id).session_id
         self.session_settings: SessionSettings | None = _settings(session_settings)
-        self._session = store.sessions.bind(session_id)
+        self._sessions = store.sessions
         self._head: _Head | None = None
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
@@ -192,7 +189,7 @@ class TenureSession:
 
     async def _read(self, last: int | None) -> _End:
         """The last items, or all of them."""
-        found = await self._session.load_session(ActivePath(last=None if last is None else last + 1))
+        found = await self._sessions.load_session(self.session_id, ActivePath(last=None if last is None else last + 1))
         if found is None:
             return _End(head=_Head(revision=0, leaf=None), nodes=(), whole=True)
         nodes, leaf = found.graph.nodes, found.graph.leaf_node_id
@@ -219,7 +216,7 @@ class TenureSession:
         )
         self._head = None
         try:
-            landed = await self._session.commit_runtime_state(commit)
+            landed = await self._sessions.commit_runtime_state(commit)
         except HeadRevisionConflict:
             return False
         self._head = _Head(revision=landed.head_revision, leaf=landed.leaf_node_id)
@@ -252,7 +249,7 @@ class TenureSession:
 
     async def _delete_left(self) -> None:
         """Delete what the head does not lead to."""
-        while (found := await self._session.load_session(FullGraph())) is not None:
+        while (found := await self._sessions.load_session(self.session_id, FullGraph())) is not None:
             parents = {node.node_id: node.parent_node_id for node in found.graph.nodes}
             path: set[str | None] = {None}
             at = found.graph.leaf_node_id
@@ -260,13 +257,13 @@ class TenureSession:
                 path.add(at)
                 at = parents[at]
             try:
-                await self._session.tombstone_nodes(
-                    [node for node, parent in parents.items() if node not in path and parent in path]
+                await self._sessions.tombstone_nodes(
+                    self.session_id, [node for node, parent in parents.items() if node not in path and parent in path]
                 )
                 break
             except NodeConflict:
                 continue  # another process has moved the head there
-        await self._session.vacuum()
+        await self._sessions.vacuum(self.session_id)
 
     def _turn(self) -> asyncio.Lock:
         """One writer at a time for each loop that uses this: tasks of one program do not get in the way of each other."""
@@ -276,8 +273,8 @@ class TenureSession:
 def _settings(given: SessionSettings | dict[str, Any] | None) -> SessionSettings:
     try:
         return SessionSettings().resolve(given)
-    except ValueError as exc:
-        raise InvalidInput(detail=str(exc), field="session_settings") from exc
+    except Exception as exc:  # what they name may be of any class
+        raise InvalidInput(detail=f"no settings: {exc!s:.200}", field="session_settings") from exc
 
 
 def _chain(payloads: Iterable[bytes], *, after: str | None) -> list[SessionNodeRecord]:
@@ -303,8 +300,8 @@ def _kept(
 def _encoded(item: TResponseInputItem) -> bytes:
     try:
         return json.dumps(item, separators=(",", ":")).encode()
-    except (TypeError, ValueError, RecursionError) as exc:
-        raise InvalidInput(detail=f"an item is not JSON: {exc}", field="items") from exc
+    except Exception as exc:  # a caller's class may raise anything here
+        raise InvalidInput(detail=f"an item is not JSON: {exc!s:.200}", field="items") from exc
 
 
 def _decoded(node: SessionNodeRecord) -> TResponseInputItem:

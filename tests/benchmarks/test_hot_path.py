@@ -356,3 +356,26 @@ async def test_what_is_on_disk_does_not_wait_for_a_checkpoint_to_be_acknowledged
         executor.let_go.set()
 
     assert result.values[0].fence_token == 1
+
+
+async def test_an_append_to_the_head_of_a_session_reads_nothing_but_whether_its_id_is_new(tmp_path: Path) -> None:
+    heard: list[str] = []
+    with statements_heard(heard.append):
+        async with tenure.open_store(tmp_path / "hot.db") as store:
+            for revision in range(3):
+                heard.clear()
+                node = tenure.SessionNodeRecord(
+                    node_id=str(revision), parent_node_id=str(revision - 1) if revision else None, payload=b"said"
+                )
+                await store.sessions.commit_runtime_state(
+                    tenure.RuntimeCommit(session_id="talk", expected_head_revision=revision, nodes=(node,))
+                )
+            appended = [sql for sql in heard if sql.startswith("SELECT")]
+            await store.state.set("run:a", b"1")
+            heard.clear()
+            await store.state.set("run:b", b"1")
+            put = [sql for sql in heard if sql.startswith("SELECT")]
+
+    assert len(appended) == 1
+    assert "node_id = :node_id" in appended[0]
+    assert put == []

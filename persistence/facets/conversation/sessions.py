@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, final
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from tenure.errors import Corrupt, HeadRevisionConflict, NotFound, PayloadTooLarge, SessionBindingMismatch
 from tenure.persistence.commits.commit import Change
@@ -50,7 +50,15 @@ RECORD: Final = runtimes.SESSION
 @final
 @define(slots=True)
 class SessionRecord:
-    """One row of ``sessions``, in the order of ``sessions.load``."""
+    """One row of ``sessions``, in the order of ``sessions.load``, and what else a commit has seen of the session.
+
+    Two records of one row are equal, whatever each commit has seen beside it.
+
+    Attributes:
+        named: Key and id of a node that is the head, or was. A key is not given twice and an id does not change, so where that
+            node is the head its id is known; where its row was deleted meanwhile it is the head no more.
+        no_checkpoint: Whether it is known to have none. Only a commit of the session gives it one.
+    """
 
     session: int
     session_id: SessionId
@@ -59,6 +67,8 @@ class SessionRecord:
     head: int | None
     message_count: int
     digest: bytes
+    named: tuple[int, str] | None = field(default=None, eq=False)
+    no_checkpoint: bool = field(default=False, eq=False)
 
 
 OWNER: Final = "owner of a session"

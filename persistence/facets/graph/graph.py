@@ -28,7 +28,7 @@ from tenure.persistence.model.conversation.graph_encoding import (
     EncodedNode,
     node_seal,
 )
-from tenure.persistence.model.values import LogicalRuntimeId, SessionId
+from tenure.persistence.model.values import SessionId
 
 from . import about, checkpoints, ledger, nodes
 from .nodes import Place
@@ -75,9 +75,9 @@ class TombstoneNodes(Change):
 
 def _find(tx: Transaction, session_id: str, fence: int | None) -> SessionRecord | None:
     """The session as this commit has it cached, where its writer may write it; None where it is not there."""
-    found = nodes.find_session(tx, session_id)
-    check_bound(tx, "session", None if found is None else found[1], fence)
-    return None if found is None else sessions.load(tx, found[0])
+    owner = nodes.owner_of(tx, session_id)
+    check_bound(tx, "session", owner.runtime_id, fence)
+    return None if owner.session is None else sessions.load(tx, owner.session)
 
 
 def _find_or_create(tx: Transaction, session_id: str, fence: int | None) -> SessionRecord:
@@ -112,12 +112,14 @@ def _commit(tx: Transaction, change: CommitGraph) -> RuntimeCommitResult:
     if not _append(tx, record, commit):
         _note_other_path(tx, record, before)
     if commit.checkpoint is not None:
+        record.no_checkpoint = False
         checkpoints.save(tx, record.session, commit.session_id, commit.checkpoint)
     ledger.add(tx, record.session, commit.session_id, commit.usage)
-    kept = checkpoints.find(tx, record.session, commit.session_id, bodies=False)
+    kept = None if record.no_checkpoint else checkpoints.find(tx, record.session, commit.session_id, bodies=False)
+    record.no_checkpoint = kept is None
     result = RuntimeCommitResult(
         head_revision=record.revision,
-        leaf_node_id=nodes.id_of(tx, record.head),
+        leaf_node_id=_name_of_head(tx, record),
         checkpoint_ref=None if kept is None else kept[0],
         manifest=None if kept is None else kept[1],
     )
@@ -130,9 +132,9 @@ def _commit(tx: Transaction, change: CommitGraph) -> RuntimeCommitResult:
 def _note_other_path(tx: Transaction, record: SessionRecord, before: bytes) -> None:
     """What moves the head otherwise than by an append is a rewrite of the snapshot, and a link of the runtime's chain."""
     rewrites.note(tx, record, before, None, always=False)
-    found = nodes.find_session(tx, record.session_id)
-    if found is not None and found[1] is not None:
-        chain.add(tx, runtimes.load(tx, LogicalRuntimeId(found[1])), chain.LinkEvent.REWRITE, record.digest.hex())
+    runtime_id = nodes.owner_of(tx, record.session_id).runtime_id
+    if runtime_id is not None:
+        chain.add(tx, runtimes.load(tx, runtime_id), chain.LinkEvent.REWRITE, record.digest.hex())
 
 
 def _append(tx: Transaction, record: SessionRecord, commit: EncodedCommit) -> bool:
@@ -152,6 +154,8 @@ def _append(tx: Transaction, record: SessionRecord, commit: EncodedCommit) -> bo
     if record.head not in parents and not goes_on:
         branches.leave(tx, record, record.head, record.message_count)
     record.head = leaf.node or None
+    if leaf.node in own:
+        record.named = leaf.node, commit.nodes[-1].node_id if commit.leaf is None else commit.leaf
     record.message_count, record.digest = leaf.position, leaf.digest
     record.revision += 1
     sessions.save(tx, record)
@@ -162,7 +166,7 @@ def _insert(tx: Transaction, record: SessionRecord, node: EncodedNode, made: dic
     if nodes.find_place(tx, record.session, node.node_id) is not None:
         detail = "there is a node of this id"
         raise NodeConflict(session_id=record.session_id, node_id=node.node_id, detail=detail)
-    before = ROOT if node.parent is None else made.get(node.parent) or nodes.live_place(tx, record.session, node.parent)
+    before = ROOT if node.parent is None else made.get(node.parent) or _place_of(tx, record, node.parent)
     written_at = nodes.rfc_3339(tx.now) if node.timestamp is None else node.timestamp
     digest = extend_digest(before.digest, node.payload)
     place = Place(
@@ -194,6 +198,10 @@ def _leaf(tx: Transaction, record: SessionRecord, commit: EncodedCommit, made: d
         return made.get(commit.leaf) or nodes.live_place(tx, record.session, commit.leaf)
     if made:
         return next(reversed(made.values()))
+    return _place_of_head(record)
+
+
+def _place_of_head(record: SessionRecord) -> Place:
     return Place(
         node=record.head or 0,
         session=record.session,
@@ -202,6 +210,21 @@ def _leaf(tx: Transaction, record: SessionRecord, commit: EncodedCommit, made: d
         digest=record.digest,
         tombstoned_at=None,
     )
+
+
+def _place_of(tx: Transaction, record: SessionRecord, node_id: str) -> Place:
+    """The place of a node to stand on: most often the head, of which the session says all that is needed."""
+    if record.head is not None and record.named == (record.head, node_id):
+        return _place_of_head(record)
+    return nodes.live_place(tx, record.session, node_id)
+
+
+def _name_of_head(tx: Transaction, record: SessionRecord) -> str | None:
+    if record.head is None:
+        return None
+    if record.named is None or record.named[0] != record.head:
+        record.named = record.head, nodes.id_of(tx, record.head)
+    return record.named[1]
 
 
 def _leads_to(tx: Transaction, record: SessionRecord, leaf: Place, made: dict[str, Place], own: set[int]) -> bool:

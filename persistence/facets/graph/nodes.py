@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final, final
 
-from attrs import define
+from attrs import define, frozen
 
 from tenure.errors import Corrupt, NotFound
 from tenure.persistence.commits.rows import (
@@ -21,8 +21,9 @@ from tenure.persistence.commits.rows import (
     Types,
     check_row,
 )
+from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row, Statements
-from tenure.persistence.facets.conversation.sessions import SessionRecord
+from tenure.persistence.facets.conversation.sessions import OWNER, SessionRecord
 from tenure.persistence.model.conversation.envelope import (
     EMPTY_DIGEST,
     extend_digest,
@@ -36,6 +37,7 @@ from tenure.persistence.model.conversation.graph_encoding import (
     node_seal,
 )
 from tenure.persistence.model.digests import check_digest, seal
+from tenure.persistence.model.values import LogicalRuntimeId
 
 OWN_KIND: Final = "message"
 """What a message of a runtime is as a node."""
@@ -103,10 +105,8 @@ def live_place(statements: Statements, session: int, node_id: str) -> Place:
     return place
 
 
-def id_of(statements: Statements, node: int | None) -> str | None:
+def id_of(statements: Statements, node: int) -> str:
     """The id of a node by the key of its row. Raises `Corrupt`."""
-    if node is None:
-        return None
     row = statements.one("nodes.one", node=node)
     if row is None:
         raise Corrupt(record="node", key=str(node), detail="it is named and has no row")
@@ -241,6 +241,33 @@ def _time(created_at: float, key: str) -> str:
         return rfc_3339(created_at)
     except (ValueError, OverflowError, OSError) as exc:
         raise Corrupt(record="node", key=key, detail="its time is none") from exc
+
+
+@final
+@frozen(slots=True)
+class Owner:
+    """Whose a session is.
+
+    Attributes:
+        session: Its key; None where it is not there.
+        runtime_id: The runtime that it is of; None where it is of none, or is not there.
+    """
+
+    session: int | None
+    runtime_id: LogicalRuntimeId | None
+
+
+def owner_of(tx: Transaction, session_id: str) -> Owner:
+    """Whose a session is, as this commit has it cached. Raises `Corrupt`."""
+    return tx.record(OWNER, session_id, find_owner)
+
+
+def find_owner(statements: Statements, session_id: str) -> Owner:
+    """Whose a session is, as the rows say. Raises `Corrupt`."""
+    found = find_session(statements, session_id)
+    if found is None:
+        return Owner(None, None)
+    return Owner(found[0], None if found[1] is None else LogicalRuntimeId(found[1]))
 
 
 def find_session(statements: Statements, session_id: str) -> tuple[int, str | None] | None:

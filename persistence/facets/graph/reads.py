@@ -37,7 +37,7 @@ def read_session(
         return None
     if isinstance(scope, FullGraph):
         read = nodes.graph(statements, record)
-        leaf_id = nodes.id_of(statements, record.head)
+        leaf_id = None if record.head is None else nodes.id_of(statements, record.head)
     else:
         read = _path(statements, record, scope)
         leaf_id = read[-1].node_id if read else None

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final, final
 
 import msgspec
-from attrs import define, frozen
+from attrs import define
 
 from tenure.errors import Corrupt, CounterOverflow, RuntimeDestroyed
 from tenure.persistence.commits.rows import OPTIONAL_INT, OPTIONAL_TEXT, check_row, member
@@ -31,7 +31,7 @@ from tenure.persistence.model.contracts.queued_work import (
     name_of_batch,
 )
 from tenure.persistence.model.digests import SHA_256, check_digest, seal
-from tenure.persistence.model.values import TOKEN_RAISE, LogicalRuntimeId, RuntimeState
+from tenure.persistence.model.values import TOKEN_RAISE, RuntimeState
 
 RECORD: Final = "batch"
 
@@ -91,25 +91,11 @@ class Counter:
     floor: int
 
 
-@final
-@frozen(slots=True)
-class Owner:
-    """The runtime that a session is of; None where it is of none, or is not there."""
-
-    runtime_id: LogicalRuntimeId | None
-
-
 def check_target(tx: Transaction, session_id: str) -> None:
     """Refuse work for a session whose runtime was destroyed. Raises `RuntimeDestroyed`."""
-    runtime_id = tx.record(OWNER, session_id, find_owner).runtime_id
+    runtime_id = tx.record(OWNER, session_id, nodes.find_owner).runtime_id
     if runtime_id is not None and runtimes.load(tx, runtime_id).state is RuntimeState.DESTROYED:
         raise RuntimeDestroyed(runtime_id=runtime_id)
-
-
-def find_owner(statements: Statements, session_id: str) -> Owner:
-    """Whose a session is, as the rows say. Raises `Corrupt`."""
-    found = nodes.find_session(statements, session_id)
-    return Owner(None if found is None or found[1] is None else LogicalRuntimeId(found[1]))
 
 
 def append(tx: Transaction, encoded: EncodedBatch) -> QueuedWorkBatch:

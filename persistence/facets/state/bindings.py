@@ -12,10 +12,14 @@ from tenure.persistence.commits.commit import Change
 from tenure.persistence.commits.facet import Handler
 from tenure.persistence.commits.rows import check_row
 from tenure.persistence.commits.transaction import Transaction
+from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.journal.streams import check_bound
 from tenure.persistence.facets.records import runtimes
 from tenure.persistence.model.contracts.execution import ExecutionId, executions_of, ranges_of
 from tenure.persistence.model.values import LogicalRuntimeId
+
+NONE_BOUND: Final = "no execution is bound"
+"""The kind, and the key, of the record that says so. `BindExecution` alone ends it: it drops the record in its commit."""
 
 
 @final
@@ -51,6 +55,16 @@ def check_below(tx: Transaction, execution_id: ExecutionId, fence: int | None) -
         check_bound(tx, "execution", runtime_id, fence)
 
 
+def is_any_bound(tx: Transaction) -> bool:
+    """Whether any execution is bound to a runtime, as this commit has it cached."""
+    return tx.record(NONE_BOUND, NONE_BOUND, find_none_bound) is None
+
+
+def find_none_bound(statements: Statements, _key: str) -> bool | None:
+    """True where no execution is bound; None where one is, so that it is asked for again."""
+    return True if statements.one("state.any_binding") is None else None
+
+
 def _runtime_of(row: tuple[object, ...] | None, execution_id: str) -> str | None:
     if row is None:
         return None
@@ -62,6 +76,7 @@ def _bind(tx: Transaction, change: BindExecution) -> None:
     runtime = runtimes.load(tx, change.runtime_id)
     row = tx.one("state.binding", execution_id=change.execution_id)
     if row is None:
+        tx.drop(NONE_BOUND, NONE_BOUND)
         tx.insert("state.bind", execution_id=change.execution_id, runtime=runtime.runtime)
     elif row[0] != change.runtime_id:
         raise InvalidInput(detail="the execution is bound to another runtime", field="execution_id")

@@ -26,20 +26,20 @@ SELECT 1 FROM execution_bindings LIMIT 1;
 INSERT INTO execution_bindings (binding, execution_id, runtime) VALUES (:key, :execution_id, :runtime);
 
 -- name: state.entry
-SELECT entry, deadline FROM state_values WHERE value_key = :value_key;
+SELECT deadline FROM state_values WHERE value_key = :value_key;
 
 -- name: state.entries
 -- Those of at most 32 keys.
-SELECT value_key, entry, deadline FROM state_values WHERE value_key IN (
+SELECT value_key, deadline FROM state_values WHERE value_key IN (
     :key_0, :key_1, :key_2, :key_3, :key_4, :key_5, :key_6, :key_7, :key_8, :key_9, :key_10, :key_11, :key_12, :key_13, :key_14, :key_15,
     :key_16, :key_17, :key_18, :key_19, :key_20, :key_21, :key_22, :key_23, :key_24, :key_25, :key_26, :key_27, :key_28, :key_29, :key_30, :key_31);
 
--- name: state.insert
+-- name: state.put
+-- In place of what is there, whose key stays.
 INSERT INTO state_values (entry, value_key, deadline, digest, updated_at, value)
-VALUES (:key, :value_key, :deadline, :digest, :now, :value);
-
--- name: state.update
-UPDATE state_values SET deadline = :deadline, digest = :digest, scheme = :scheme, updated_at = :now, value = :value WHERE entry = :entry;
+VALUES (:key, :value_key, :deadline, :digest, :now, :value)
+ON CONFLICT (value_key) DO UPDATE
+SET deadline = excluded.deadline, digest = excluded.digest, scheme = excluded.scheme, updated_at = excluded.updated_at, value = excluded.value;
 
 -- name: state.value
 SELECT value_key, value, deadline, digest, scheme FROM state_values WHERE value_key = :value_key;

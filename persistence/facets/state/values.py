@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
-from typing import Final, final
+from typing import Any, Final, final
 
 from attrs import field, frozen
 
@@ -21,13 +21,10 @@ from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.model.digests import SHA_256, check_digest, seal
 
-from .bindings import check_key
+from .bindings import check_key, is_any_bound
 
 SWEPT_WITH_A_WRITE: Final = 8
 """Expired values that each write with a time to live takes along, so that what expires does not pile up."""
-
-_ABSENT: Final = "keys of state values without a row"
-"""Under which a commit notes them, until it writes them."""
 
 _TOGETHER: Final = 4
 """So many keys, and more, are read by one statement."""
@@ -113,12 +110,8 @@ def _check_write(tx: Transaction, change: WriteValues) -> None:
 
 
 def _find_absent(tx: Transaction, keys: Sequence[str]) -> Collection[str]:
-    """Those of the keys that have no row, as nearly all where none is expected; `_write` need not look for them again."""
-    if not keys:
-        return ()
-    absent = set(keys).difference(_entries(tx, keys))
-    tx.notes.setdefault(_ABSENT, set()).update(absent)
-    return absent
+    """Those of the keys that have no row, as nearly all where none is expected."""
+    return set(keys).difference(_entries(tx, keys)) if keys else ()
 
 
 def _check_renew(tx: Transaction, change: RenewValues) -> None:
@@ -126,7 +119,7 @@ def _check_renew(tx: Transaction, change: RenewValues) -> None:
 
 
 def _check_keys(tx: Transaction, keys: Iterable[str], fence: int | None) -> None:
-    if fence is None and tx.one("state.any_binding") is None:
+    if fence is None and not is_any_bound(tx):
         return
     for key in keys:
         check_key(tx, key, fence)
@@ -139,43 +132,30 @@ def _write(tx: Transaction, change: WriteValues) -> int:
         deadline = now + change.ttl_s
         _sweep_expired(tx, now, SWEPT_WITH_A_WRITE)
     written = 0
-    stored = [key for key, value in change.values if value is not None]
-    absent: set[str] = tx.notes.get(_ABSENT) or set()
-    entries = _entries(tx, [key for key in stored if key not in absent])
-    absent.difference_update(stored)  # a later change of this commit finds them
+    kept = _kept(tx, [key for key, value in change.values if value is not None]) if change.keep else ()
     for key, value in change.values:
         if value is None:
             written += tx.run("state.delete", value_key=key)
-        else:
-            written += _set(tx, key, value, deadline, entries.get(key), keep=change.keep)
+        elif key not in kept:
+            digest = _value_digest(key, value, deadline)
+            tx.insert("state.put", value_key=key, value=value, deadline=deadline, digest=digest, now=tx.now)
+            written += 1
     return written
 
 
-def _entries(tx: Transaction, keys: Sequence[str]) -> dict[str, Row]:
-    """Key and deadline of each row, by its key: read before any row is written, so that those can be written together."""
+def _kept(tx: Transaction, keys: Sequence[str]) -> Collection[str]:
+    """Those of the keys that have a value."""
+    rows = _entries(tx, keys)
+    now = tx.now if set(rows.values()) <= {None} else max(tx.now, high_water(tx) or 0.0)
+    return [key for key, deadline in rows.items() if deadline is None or deadline > now]
+
+
+def _entries(tx: Transaction, keys: Sequence[str]) -> dict[str, Any]:
+    """The deadline of each row, by its key."""
     if len(keys) >= _TOGETHER:
-        return {row[0]: row[1:] for row in _all_of(tx, "state.entries", keys)}
+        return dict(_all_of(tx, "state.entries", keys))
     rows = [(key, tx.one("state.entry", value_key=key)) for key in keys]
-    return {key: row for key, row in rows if row is not None}
-
-
-def _set(tx: Transaction, key: str, value: bytes, deadline: float | None, row: Row | None, *, keep: bool) -> int:
-    digest = _value_digest(key, value, deadline)
-    if row is None:
-        tx.insert("state.insert", value_key=key, value=value, deadline=deadline, digest=digest, now=tx.now)
-        return 1
-    if keep and (row[1] is None or row[1] > max(tx.now, high_water(tx) or 0.0)):
-        return 0
-    tx.write(
-        "state.update",
-        entry=row[0],
-        value=value,
-        deadline=deadline,
-        digest=digest,
-        scheme=SHA_256,
-        now=tx.now,
-    )
-    return 1
+    return {key: row[0] for key, row in rows if row is not None}
 
 
 def _renew(tx: Transaction, change: RenewValues) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Any, Final, cast, final
 
 import msgspec
@@ -40,6 +41,9 @@ from .graph import (
 
 NAME_LIMIT: Final = 500
 """Most characters of a node's id, a frame's, a turn's, a part's name, a source and a model."""
+
+_KINDS: Final = 64
+"""Of so many kinds it is known how a node says that it is of them."""
 
 COUNTERS: Final = tuple([each.name for each in fields(TokenUsage)])
 """The counters of a usage, in the order in which they are stored."""
@@ -97,7 +101,7 @@ class EncodedCheckpoint:
 @final
 @frozen(kw_only=True, slots=True)
 class EncodedCommit:
-    """A `RuntimeCommit` as it is stored."""
+    """A `RuntimeCommit` as it is stored; `content` is the hash of what a turn says, of one with a turn id."""
 
     session_id: str
     expected: int
@@ -112,7 +116,7 @@ class EncodedCommit:
     batches: tuple[EncodedBatch, ...]
     attachments: tuple[str, ...]
     turn_id: str | None
-    content: bytes
+    content: bytes = b""
 
     @property
     def weight(self) -> int:
@@ -162,12 +166,11 @@ def encode_commit(commit: RuntimeCommit) -> EncodedCommit:
         batches=tuple([_of_session(encode_batch(draft), commit) for draft in commit.enqueued_queue_batches]),
         attachments=commit.committed_attachment_ids,
         turn_id=_name(commit.turn_id, "turn_id"),
-        content=b"",
     )
     ids = [node.node_id for node in encoded.nodes]
     if len(set(ids)) < len(ids):
         raise InvalidInput(detail="two of its nodes have the same id", field="nodes")
-    return evolve(encoded, content=_content(encoded))
+    return encoded if encoded.turn_id is None else evolve(encoded, content=_content(encoded))
 
 
 def _of_session(batch: EncodedBatch, commit: RuntimeCommit) -> EncodedBatch:
@@ -207,10 +210,17 @@ def _encode_node(node: SessionNodeRecord) -> EncodedNode:
     if node_id is None or node_id.startswith(OWN_NODES):
         raise InvalidInput(detail=f"ids that begin with {OWN_NODES} are the store's own", field="node_id")
     kind, frame = _name(node.kind, "kind"), _name(node.agent_frame_id, "agent_frame_id")
-    about = encode((kind, frame, node.caused_by), "caused_by")
+    plain = frame is None and node.caused_by is None
+    about = _about_of(kind) if plain else encode((kind, frame, node.caused_by), "caused_by")
     return EncodedNode(
         node_id=node_id, parent=parent, payload=node.payload, about=about, timestamp=node.timestamp, frame=frame
     )
+
+
+@lru_cache(maxsize=_KINDS)
+def _about_of(kind: str | None) -> bytes:
+    """What nearly every node says of itself: its kind alone."""
+    return encode((kind, None, None), "kind")
 
 
 def decode_about(about: bytes, key: str) -> tuple[str, str | None, Any]:

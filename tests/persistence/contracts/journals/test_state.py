@@ -289,6 +289,18 @@ async def test_a_bound_execution_obeys_the_fence_of_its_runtime(store: Store) ->
     assert not await store.state.exists("run1:a")
 
 
+async def test_a_binding_that_comes_after_writes_without_any_is_obeyed_from_then_on(store: Store) -> None:
+    token = (await Owner(store, "ada").own()).fence_token
+    await store.state.set("run1:a", b"1")
+    await store.state.set("run1:a", b"2")
+
+    await store.state.bind("run1", "ada", fence=token)
+
+    with pytest.raises(StaleFence):
+        await store.state.set("run1:a", b"3")
+    assert await store.state.get("run1:a") == b"2"
+
+
 async def test_the_range_of_an_execution_does_not_take_a_bound_one_below_it(store: Store) -> None:
     token = (await Owner(store, "ada").own()).fence_token
     await store.state.bind("run1:sub", "ada", fence=token)

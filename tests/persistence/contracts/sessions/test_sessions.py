@@ -61,6 +61,7 @@ from tenure.persistence.model.contracts.queued_work import (
     QueuedWorkPayload,
     SlotPolicy,
 )
+from tenure.persistence.model.conversation.graph import OWN_NODES
 from tenure.persistence.upkeep.inspect import show_runtime
 from tenure.persistence.upkeep.verify_store import verify_part
 from tests.persistence.contracts.builders import delta, envelope, rewrite, snapshot, texts
@@ -185,6 +186,25 @@ async def test_an_empty_append_leaves_the_leaf_and_raises_the_revision(store: St
 
     assert (result.head_revision, result.leaf_node_id) == (2, "b")
     assert (await load(store)).config == {"x": 1}
+
+
+async def test_each_result_names_the_leaf_and_the_checkpoint_that_stand_then(store: Store) -> None:
+    part = SessionCheckpoint(parts={"one": CheckpointPart(body=b"one")})
+
+    results = [
+        await commit(store, 0, *chain("a", "b")),
+        await commit(store, 1, *chain("c", parent="b"), checkpoint=part),
+        await commit(store, 2, leaf_node_id="a"),
+        await commit(store, 3),
+    ]
+    await store.runtimes.commit_session_snapshot("ada", delta("a", "own"))
+    results += [await commit(store, 5), await commit(store, 6, *chain("d", parent="a"))]
+
+    assert [each.leaf_node_id for each in results[:4]] == ["b", "c", "a", "a"]
+    assert (await load(store)).graph.leaf_node_id == "d"
+    assert results[4].leaf_node_id.startswith(OWN_NODES)
+    assert results[5].leaf_node_id == "d"
+    assert [each.checkpoint_ref is None for each in results] == [True, *[False] * 5]
 
 
 async def test_the_head_moves_to_a_node_that_is_there_and_every_branch_stays(store: Store) -> None:
