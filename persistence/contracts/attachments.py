@@ -36,7 +36,7 @@ from tenure.persistence.writing.host_row import other_hosts
 
 from .access import BlobAccess
 from .gone.dead_hosts import DeadHosts
-from .gone.removals import remove_begun
+from .gone.removals import bring_back, remove_begun
 
 T = TypeVar("T")
 
@@ -203,11 +203,15 @@ class AttachmentsContract:
         while await self._write(orphans) == ORPHANS_AT_ONCE:
             pass
         unfinished = await self._do(lambda blobs: blobs.unfinished())
+        taken = await self._do(lambda blobs: blobs.taken())
         others = await self._store.read(partial(other_hosts, host=self._store.host))
         living = {self._store.incarnation, *[each.incarnation for each in others.living]}
         for made in unfinished:  # seen before the hosts were: one that begins later is not among them
             if made.partition(".")[0] not in living:
                 await self._do(partial(_drop, made))
+        for digest, taker in taken:
+            if taker not in living:  # it is judged below, like any other
+                await self._do(partial(_give_back, digest, taker))
         removed = 0
         for name in await self._do(lambda blobs: blobs.names()):
             # What was begun is ended before it may be cancelled: writers of these bytes wait for that.
@@ -220,7 +224,7 @@ class AttachmentsContract:
         if not await self._write(BeginRemoval(attachment_id=attachment_id)):
             return False
         try:
-            return await self._store.read(partial(remove_begun, self._store, attachment_id))
+            return await remove_begun(self._store, attachment_id)
         finally:
             await self._write(EndRemoval(attachment_id=attachment_id))
 
@@ -267,8 +271,9 @@ class AttachmentsContract:
         stored = await self._store.read(find)
         if stored is None:
             raise NotFound(what="attachment", key=attachment_id)
-        found = await self._read_through(attachment_id, take)
-        if found is None and stored.entry.committed_at_epoch_ms is None:
+        committed = stored.entry.committed_at_epoch_ms is not None
+        found = await self._read_through(attachment_id, take, committed=committed)
+        if found is None and not committed:
             raise NotFound(what="attachment", key=attachment_id)  # it was only meant
         if found is None:
             raise Corrupt(record="attachment", key=attachment_id, detail="its bytes are gone")
@@ -281,10 +286,12 @@ class AttachmentsContract:
         except Unreadable:
             return False
 
-    async def _read_through(self, attachment_id: str, take: Callable[[bytes], object]) -> str | None:
+    async def _read_through(
+        self, attachment_id: str, take: Callable[[bytes], object], *, committed: bool = False
+    ) -> str | None:
         """The digest of the bytes that stand there, of which each part is given to `take`; None where there are none."""
         digest, offset = hashlib.sha256(), 0
-        while chunk := await self._do(partial(_read, attachment_id, offset, take)):
+        while chunk := await self._do(partial(_read, attachment_id, offset, take, committed=committed)):
             digest.update(chunk)
             offset += len(chunk)
         return None if chunk is None else digest.hexdigest()
@@ -311,8 +318,12 @@ def _replace(made: str, attachment_id: str, blobs: Blobs) -> None:
     blobs.replace(made, attachment_id)
 
 
-def _read(attachment_id: str, offset: int, take: Callable[[bytes], object], blobs: Blobs) -> bytes | None:
+def _read(
+    attachment_id: str, offset: int, take: Callable[[bytes], object], blobs: Blobs, *, committed: bool
+) -> bytes | None:
     chunk = blobs.read(attachment_id, offset, CHUNK)
+    if chunk is None and committed and bring_back(attachment_id, blobs):
+        chunk = blobs.read(attachment_id, offset, CHUNK)
     if chunk:
         take(chunk)
     return chunk
@@ -320,6 +331,10 @@ def _read(attachment_id: str, offset: int, take: Callable[[bytes], object], blob
 
 def _drop(made: str, blobs: Blobs) -> None:
     blobs.drop(made)
+
+
+def _give_back(attachment_id: str, taker: str, blobs: Blobs) -> None:
+    blobs.give_back(attachment_id, taker)
 
 
 def _append(path: str, file: BinaryIO, chunk: bytes) -> None:

@@ -20,10 +20,12 @@ from tenure.errors import CannotOpen, Closed, Contended, DiskFull, Error, NoDesc
 from tenure.persistence.commits.commit import Change, Commit
 from tenure.persistence.commits.upkept import BELOW_ALL
 from tenure.persistence.engines.engine import Statements, WriteConnection
+from tenure.persistence.facets.attachments import attachments
 from tenure.persistence.facets.attachments.attachments import BeginRemoval, EndRemoval
 from tenure.persistence.facets.erasing import erasing
 from tenure.persistence.facets.erasing.erasing import (
     PEERS,
+    WAITING,
     BeginErasure,
     ErasedPage,
     ErasePage,
@@ -36,7 +38,8 @@ from tenure.persistence.model.values import LogicalRuntimeId
 from tenure.persistence.seams.limits import Limits
 
 from .access import BlobAccess
-from .gone.removals import remove_begun
+from .gone.dead_hosts import DeadHosts
+from .gone.removals import drop_all_taken, remove_begun
 
 T = TypeVar("T")
 
@@ -62,6 +65,9 @@ _STAYS: Final = (
     "what other runtimes have made of it in their conversations, steps and state",
     "backups and copies of the file from before",
 )
+
+_OF_OWN: Final = (Stage.OWN_PAGES, Stage.OWN_LOG, Stage.REST)
+_OF_ALL: Final = (Stage.PAGES, Stage.LOG, Stage.DONE)
 
 _COPIES: Final = "copies with other runtimes: what it has sent to them and answered them"
 
@@ -120,6 +126,7 @@ class Erasures:
         self._turn = trio.Lock()
         self._stirred = trio.Event()
         self._unremoved: set[str] = set()
+        self._dead_hosts = DeadHosts(store)
 
     async def erase(self, runtime_id: LogicalRuntimeId, *, peers: bool) -> Erasure:
         """See `Store.erase`."""
@@ -181,24 +188,34 @@ class Erasures:
 
     async def _advance(self, runtime_id: LogicalRuntimeId, counts: Counter[str]) -> tuple[str, ...]:
         stored = await self._find(runtime_id)
-        stage = stored.stage
-        if stage is Stage.ROWS:
+        stage, waits = stored.stage, tuple[str, ...]()
+        if stage is Stage.ROWS or stage in WAITING:
             try:
-                pending = await self._delete(runtime_id, stored, counts)
+                waits = await self._delete(runtime_id, stored, counts)
             except Contended:
-                pending = ("owner",)
-            if pending:
-                return pending
-            stage = await self._move(runtime_id, Stage.PAGES)
-        if stage is Stage.PAGES:
+                return ("owner",)
+            if not waits:
+                stage = await self._move(runtime_id, Stage.PAGES)
+            elif stage is Stage.ROWS:
+                stage = await self._move(runtime_id, Stage.OWN_PAGES)
+        if stage in WAITING:
+            return (*await self._forget(runtime_id, stage, _OF_OWN), *waits)
+        return await self._forget(runtime_id, stage, _OF_ALL)
+
+    async def _forget(
+        self, runtime_id: LogicalRuntimeId, stage: Stage, stages: tuple[Stage, Stage, Stage]
+    ) -> tuple[str, ...]:
+        """Have the file forget the bytes of what was deleted, as far as it goes now; what is in the way."""
+        pages, log, behind = stages
+        if stage is pages:
             most = self._store.limits.rewrite_bytes
             if not await self._store.between_groups(partial(_rewrite, most_bytes=most)):
                 return ("pages",)
-            stage = await self._move(runtime_id, Stage.LOG)
-        if stage is Stage.LOG:
+            stage = await self._move(runtime_id, log)
+        if stage is log:
             if not await self._empty_log():
                 return ("log",)
-            await self._move(runtime_id, Stage.DONE)
+            await self._move(runtime_id, behind)
         return ()
 
     async def _empty_log(self) -> bool:
@@ -213,7 +230,7 @@ class Erasures:
     ) -> tuple[str, ...]:
         left = 0
         for sort in Sort:
-            if sort in PEERS and not stored.peers:
+            if (sort in PEERS and not stored.peers) or (sort not in PEERS and stored.stage is not Stage.ROWS):
                 continue
             after = BELOW_ALL
             while keys := await self._store.read(
@@ -221,8 +238,8 @@ class Erasures:
             ):
                 left += await self._delete_page(ErasePage(runtime_id=runtime_id, sort=sort, keys=keys), counts)
                 after = keys[-1]
-        await self._remove_left()
-        return (*(("bytes",) if self._unremoved else ()), *(("peers",) if left else ()))
+        kept = await self._remove_left()
+        return (*(("bytes",) if kept else ()), *(("peers",) if left else ()))
 
     async def _delete_page(self, change: ErasePage, counts: Counter[str]) -> int:
         """Delete a page; how many copies are left."""
@@ -238,19 +255,28 @@ class Erasures:
     async def _remove(self, attachment_id: str) -> None:
         self._unremoved.add(attachment_id)
         try:
-            await self._store.read(partial(remove_begun, self._store, attachment_id))
+            if await remove_begun(self._store, attachment_id):
+                await self._store.read(lambda _: drop_all_taken(attachment_id, self._store.blobs))
         except (CannotOpen, Contended, DiskFull, NoDescriptor):
             return  # the mark stays, so that no writer puts them meanwhile
         await self._write(EndRemoval(attachment_id=attachment_id))
         self._unremoved.discard(attachment_id)
 
-    async def _remove_left(self) -> None:
-        """Bytes that could not be removed, and those that a host that has died had marked."""
+    async def _remove_left(self) -> bool:
+        """Bytes that could not be removed, and those that a host that has died had marked; whether any stay, also another's."""
         for attachment_id in [*self._unremoved]:
             await self._remove(attachment_id)
+        kept = bool(self._unremoved)
         for attachment_id in await self._store.read(erasing.removals):
-            if attachment_id not in self._unremoved and await self._write(BeginRemoval(attachment_id=attachment_id)):
+            if attachment_id in self._unremoved:
+                continue
+            host = await self._store.read(partial(attachments.remover, attachment_id=attachment_id))
+            if host is not None:
+                await self._dead_hosts.bury((host,))
+            if await self._write(BeginRemoval(attachment_id=attachment_id)):
                 await self._remove(attachment_id)
+            kept = kept or await self._store.read(partial(attachments.is_removed, attachment_id=attachment_id))
+        return kept
 
     async def _move(self, runtime_id: LogicalRuntimeId, stage: Stage) -> Stage:
         await self._write(MoveErasure(runtime_id=runtime_id, stage=stage))

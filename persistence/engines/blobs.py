@@ -43,6 +43,26 @@ class Blobs(Protocol):
         """Remove them; on disk when this returns. Does nothing where there are none."""
         ...
 
+    def take(self, digest: str, taker: str, /) -> None:
+        """Take them from under their digest, for whoever it is: who removes bytes looks whether it may only then.
+
+        They are kept until `drop_taken` or `give_back`. Does nothing where there are none under this digest, also where they
+        are taken already.
+        """
+        ...
+
+    def give_back(self, digest: str, taker: str, /) -> None:
+        """Put what was taken under its digest again, where nothing has come there since; on disk when this returns."""
+        ...
+
+    def drop_taken(self, digest: str, taker: str, /) -> None:
+        """Remove what was taken; on disk when this returns. Does nothing where nothing was."""
+        ...
+
+    def taken(self) -> list[tuple[str, str]]:
+        """What was taken and neither dropped nor given back: the digest and the taker of each."""
+        ...
+
     def names(self) -> list[str]:
         """Every digest. Files of others beside them are not named."""
         ...

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.architecture.tree import ROOT
 
-ALONE = 90
+ALONE = 92
 """Tests and files of tests that are marked as SQLite's."""
 
 SHORTEST_REASON = 2

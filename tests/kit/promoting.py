@@ -95,8 +95,8 @@ COUNTED: dict[type, tuple[str, ...]] = {
     Connection: ("one", "all"),
     SqliteWriter: ("write", "run", "commit", "begin_unnumbered", "close"),
     PostgresWriter: ("all", "write", "run", "commit", "begin_unnumbered", "close"),
-    FolderBlobs: ("begin", "write", "keep", "replace", "remove"),
-    TableBlobs: ("begin", "write", "keep", "replace", "remove"),
+    FolderBlobs: ("begin", "write", "keep", "replace", "remove", "take", "give_back", "drop_taken"),
+    TableBlobs: ("begin", "write", "keep", "replace", "remove", "take", "give_back", "drop_taken"),
 }
 
 

@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from tenure.persistence.contracts.access import BlobAccess
+from tenure.persistence.engines.blobs import Blobs
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.attachments import attachments
 
 
-def remove_begun(store: BlobAccess, attachment_id: str, statements: Statements) -> bool:
-    """Remove bytes whose removal this host has begun, and is not judged lost since; whether it was so. Blocking.
+async def remove_begun(store: BlobAccess, attachment_id: str) -> bool:
+    """Remove bytes whose removal this host has begun, and is not judged lost since; whether it was so.
 
-    A host that stood still for a lease may find that a session has put the bytes again, and nothing but the database says so.
-    It is looked at in the very call that removes them, with no turn of the loop between.
+    A host that stood still for a lease may find that a session has put the bytes again, and nothing but the database says
+    so. So they are taken from under their name first, and only then it is looked: what is removed was taken while the removal
+    was this host's, and what was put meanwhile is given back. It may be done twice.
+
+    Raises as `Store.read`, and `CannotOpen`, `DiskFull`, `NoDescriptor` of the bytes: what was taken stays so.
     """
+    await store.read(lambda _: store.blobs.take(attachment_id, store.incarnation))
+    return await store.read(partial(_end, store, attachment_id))  # in a view that begins now
+
+
+def bring_back(attachment_id: str, blobs: Blobs) -> bool:
+    """Bytes that a session has and that are gone from their name: whether a host that woke late had taken them. Blocking."""
+    takers = [taker for taken, taker in blobs.taken() if taken == attachment_id]
+    for taker in takers:
+        blobs.give_back(attachment_id, taker)
+    return bool(takers)
+
+
+def drop_all_taken(attachment_id: str, blobs: Blobs) -> None:
+    """Remove what hosts that have died since had taken of bytes that no session has. Blocking."""
+    for taken, taker in blobs.taken():
+        if taken == attachment_id:
+            blobs.drop_taken(attachment_id, taker)
+
+
+def _end(store: BlobAccess, attachment_id: str, statements: Statements) -> bool:
     own = attachments.removes(statements, attachment_id, store.host)
-    if own:
-        store.blobs.remove(attachment_id)
+    stays = not own and attachments.is_named(statements, attachment_id)
+    (store.blobs.give_back if stays else store.blobs.drop_taken)(attachment_id, store.incarnation)
     return own

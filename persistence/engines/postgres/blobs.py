@@ -21,6 +21,9 @@ T = TypeVar("T")
 _MADE: Final = "made-"
 """How the names begin of what is being written."""
 
+_TAKEN: Final = "taken-"
+"""How the names begin of what is being removed; who removes it follows, and what it was."""
+
 
 @final
 class TableBlobs:
@@ -116,6 +119,26 @@ class TableBlobs:
         """See `Blobs.remove`."""
         self._remove(digest)
 
+    def take(self, digest: str, taker: str) -> None:
+        """See `Blobs.take`."""
+        self._move(digest, _taken(digest, taker), kept=False)
+
+    def give_back(self, digest: str, taker: str) -> None:
+        """See `Blobs.give_back`."""
+        self._move(_taken(digest, taker), digest, kept=True)
+
+    def drop_taken(self, digest: str, taker: str) -> None:
+        """See `Blobs.drop_taken`."""
+        self._remove(_taken(digest, taker))
+
+    def taken(self) -> list[tuple[str, str]]:
+        """See `Blobs.taken`."""
+        rows = self._run(
+            "SELECT name FROM attachment_files WHERE name >= %(first)s AND NOT kept ORDER BY name", first=_TAKEN
+        )
+        found = [name.removeprefix(_TAKEN).rpartition(".") for (name,) in rows if name.startswith(_TAKEN)]
+        return [(digest, taker) for taker, _, digest in found]
+
     def names(self) -> list[str]:
         """See `Blobs.names`."""
         return [name for (name,) in self._run("SELECT name FROM attachment_files WHERE kept ORDER BY name")]
@@ -123,7 +146,7 @@ class TableBlobs:
     def unfinished(self) -> list[str]:
         """See `Blobs.unfinished`."""
         rows = self._run("SELECT name FROM attachment_files WHERE NOT kept ORDER BY name")
-        return [name.removeprefix(_MADE) for (name,) in rows]
+        return [name.removeprefix(_MADE) for (name,) in rows if name.startswith(_MADE)]
 
     def close(self) -> None:
         """Close the connection."""
@@ -139,6 +162,24 @@ class TableBlobs:
                 connection.execute("DELETE FROM attachment_files WHERE name = %(name)s", {"name": name})
 
         self._carry_out(remove)
+
+    def _move(self, name: str, other: str, *, kept: bool) -> None:
+        """Give it another name; what has that is replaced where it is about to be removed, and stays where it is kept."""
+        names = {"name": name, "other": other, "kept": kept}
+
+        def move(connection: PatientConnection) -> None:
+            with connection.transaction():
+                if not connection.execute("DELETE FROM attachment_files WHERE name = %(name)s", names).rowcount:
+                    return  # there is none; or it was done, and its answer was lost
+                begun = connection.execute(
+                    "INSERT INTO attachment_files (name, kept) VALUES (%(other)s, %(kept)s) ON CONFLICT (name) DO NOTHING",
+                    names,
+                )
+                if not begun.rowcount:
+                    _drop_parts(connection, name if kept else other)
+                connection.execute("UPDATE attachment_parts SET name = %(other)s WHERE name = %(name)s", names)
+
+        self._carry_out(move)
 
     def _run(self, sql: str, **parameters: Any) -> list[Any]:
         def run(connection: PatientConnection) -> list[Any]:
@@ -174,6 +215,10 @@ class TableBlobs:
                 if time.monotonic() >= give_up_at:
                     raise failed
                 threading.Event().wait(PAUSE_S)
+
+
+def _taken(digest: str, taker: str) -> str:
+    return f"{_TAKEN}{taker}.{digest}"
 
 
 def _drop_parts(connection: PatientConnection, name: str) -> None:

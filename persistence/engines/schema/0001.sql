@@ -836,6 +836,7 @@ CREATE TABLE attachments (
     scheme INTEGER NOT NULL DEFAULT 1
 );
 CREATE UNIQUE INDEX attachments_by_id ON attachments (attachment_id, session_id);
+CREATE INDEX attachments_of_session ON attachments (session_id, attachment);
 CREATE INDEX attachments_uncommitted ON attachments (intent_at) WHERE committed_at IS NULL;
 
 CREATE TABLE attachment_removals (
@@ -870,6 +871,8 @@ CREATE TABLE output_floors (
     digest BLOB NOT NULL,
     scheme INTEGER NOT NULL DEFAULT 1
 );
+-- Whoever follows all asks at each read for the highest.
+CREATE INDEX output_floors_by_chunk ON output_floors (chunk);
 
 -- Labels: names with values by which a caller finds runtimes. A set says of how many labels it is, and seals them.
 

@@ -84,6 +84,25 @@ class SealedBlobs:
         self._inner.remove(self.name_of(digest))
         self._inner.remove(digest)
 
+    def take(self, digest: str, taker: str) -> None:
+        """See `Blobs.take`."""
+        self._inner.take(self.name_of(digest), taker)
+        self._inner.take(digest, taker)
+
+    def give_back(self, digest: str, taker: str) -> None:
+        """See `Blobs.give_back`."""
+        self._inner.give_back(self.name_of(digest), taker)
+        self._inner.give_back(digest, taker)
+
+    def drop_taken(self, digest: str, taker: str) -> None:
+        """See `Blobs.drop_taken`."""
+        self._inner.drop_taken(self.name_of(digest), taker)
+        self._inner.drop_taken(digest, taker)
+
+    def taken(self) -> list[tuple[str, str]]:
+        """See `Blobs.taken`. Raises `Corrupt`: a name was changed."""
+        return list(dict.fromkeys([(self._digest_of(name), taker) for name, taker in self._inner.taken()]))
+
     def names(self) -> list[str]:
         """See `Blobs.names`. Raises `Corrupt`: a name was changed."""
         return list(dict.fromkeys([self._digest_of(name) for name in self._inner.names()]))

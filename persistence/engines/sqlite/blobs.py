@@ -15,6 +15,9 @@ from .opening.preflight import check_attachments_folder, mapped_os_errors
 _MADE: Final = "made-"
 """How the names begin of files that are being written."""
 
+_TAKEN: Final = "taken-"
+"""How the names begin of files that are being removed; who removes them follows, and what they were."""
+
 _NAME: Final = re.compile(r"[0-9a-f]{64}|~[A-Za-z0-9_-]{64}")
 """The name of what was kept: a digest, or a sealed one. All else is not ours: ``lost+found`` where a disk is mounted."""
 
@@ -76,6 +79,32 @@ class FolderBlobs:
                 self._files.remove(self._path(digest))
                 self._files.sync_folder(self._folder)
 
+    def take(self, digest: str, taker: str) -> None:
+        """See `Blobs.take`."""
+        with mapped_os_errors(self._folder), suppress(FileNotFoundError):
+            self._files.rename(self._path(digest), self._taken(digest, taker))
+
+    def give_back(self, digest: str, taker: str) -> None:
+        """See `Blobs.give_back`."""
+        taken = self._taken(digest, taker)
+        with mapped_os_errors(self._folder), suppress(FileNotFoundError):  # who removes all of it was quicker
+            try:
+                self._files.place(taken, self._path(digest))
+            except FileExistsError:
+                self._files.remove(taken)
+            self._files.sync_folder(self._folder)
+
+    def drop_taken(self, digest: str, taker: str) -> None:
+        """See `Blobs.drop_taken`."""
+        with mapped_os_errors(self._folder), suppress(FileNotFoundError):
+            self._files.remove(self._taken(digest, taker))
+            self._files.sync_folder(self._folder)
+
+    def taken(self) -> list[tuple[str, str]]:
+        """See `Blobs.taken`."""
+        found = [name.removeprefix(_TAKEN).rpartition(".") for name in self._names() if name.startswith(_TAKEN)]
+        return [(digest, taker) for taker, _, digest in found if _NAME.fullmatch(digest)]
+
     def names(self) -> list[str]:
         """See `Blobs.names`."""
         return [name for name in self._names() if _NAME.fullmatch(name)]
@@ -87,6 +116,9 @@ class FolderBlobs:
     def _names(self) -> list[str]:
         with mapped_os_errors(self._folder):
             return self._files.list_folder(self._folder) if self._files.is_folder(self._folder) else []
+
+    def _taken(self, digest: str, taker: str) -> str:
+        return self._path(f"{_TAKEN}{taker}.{digest}")
 
     def _path(self, name: str) -> str:
         return str(Path(self._folder) / name)
@@ -100,6 +132,7 @@ class MemoryBlobs:
         """Nothing is stored."""
         self._made: defaultdict[str, bytearray] = defaultdict(bytearray)
         self._kept: dict[str, bytes] = {}
+        self._taken: dict[tuple[str, str], bytes] = {}
 
     def begin(self, made: str) -> None:
         """See `Blobs.begin`."""
@@ -133,6 +166,24 @@ class MemoryBlobs:
     def remove(self, digest: str) -> None:
         """See `Blobs.remove`."""
         self._kept.pop(digest, None)
+
+    def take(self, digest: str, taker: str) -> None:
+        """See `Blobs.take`."""
+        if digest in self._kept:
+            self._taken[digest, taker] = self._kept.pop(digest)
+
+    def give_back(self, digest: str, taker: str) -> None:
+        """See `Blobs.give_back`."""
+        if (taken := self._taken.pop((digest, taker), None)) is not None:
+            self._kept.setdefault(digest, taken)
+
+    def drop_taken(self, digest: str, taker: str) -> None:
+        """See `Blobs.drop_taken`."""
+        self._taken.pop((digest, taker), None)
+
+    def taken(self) -> list[tuple[str, str]]:
+        """See `Blobs.taken`."""
+        return sorted(self._taken)
 
     def names(self) -> list[str]:
         """See `Blobs.names`."""

@@ -205,7 +205,7 @@ def _begin_removal(tx: Transaction, change: BeginRemoval) -> bool:
 
 def begin_removal(tx: Transaction, attachment_id: str) -> bool:
     """Keep writers from bytes that no row names; whether they may be removed when this commit has landed."""
-    if tx.one("attachments.named", attachment_id=attachment_id) is not None:
+    if is_named(tx, attachment_id):
         return False
     if _being_removed(tx, attachment_id):
         return False
@@ -237,6 +237,11 @@ def is_stamped(statements: Statements, attachment_id: str) -> bool:
     return statements.one("attachments.stamped", attachment_id=attachment_id) is not None
 
 
+def is_named(statements: Statements, attachment_id: str) -> bool:
+    """Whether any session means these bytes, or has committed them."""
+    return statements.one("attachments.named", attachment_id=attachment_id) is not None
+
+
 def remover(statements: Statements, attachment_id: str) -> int | None:
     """The host that is removing bytes, or None."""
     row = statements.one("attachments.removal", attachment_id=attachment_id)
@@ -245,6 +250,12 @@ def remover(statements: Statements, attachment_id: str) -> int | None:
     check_row(row, (int, int), RECORD, attachment_id)
     host: int = row[0]
     return host
+
+
+def is_removed(statements: Statements, attachment_id: str) -> bool:
+    """Whether a host that is not judged lost is removing bytes."""
+    row = statements.one("attachments.removal", attachment_id=attachment_id)
+    return row is not None and row[1] == 1
 
 
 def removes(statements: Statements, attachment_id: str, host: int) -> bool:

@@ -5,6 +5,9 @@ goes on by itself, whichever process dies. Its rows are deleted in pages, which 
 overwrites what the tombstone held and moves the erasure to its next stage. Then the file is rewritten, since a page may hold
 bytes of rows that once stood on it, and its log is emptied, which a reader may be in the way of. Only then it is done.
 
+Where copies have to wait for runs of others, or bytes of attachments cannot be removed yet, nothing of the runtime's own
+waits for them: the file is rewritten and its log emptied at once, and once more when the rest has gone.
+
 What stays is the tombstone: the id, so that it never comes back, kind, state, tokens and times. No key of an input stays, not
 even as a digest: whatever is asked of the runtime by a key is answered with `RuntimeDestroyed`, from the tombstone.
 """
@@ -34,12 +37,15 @@ from . import content, peers
 
 @final
 class Stage(IntEnum):
-    """How far an erasure has come."""
+    """How far an erasure has come. The last three stand between `ROWS` and `PAGES`, where something has to wait."""
 
     ROWS = 0
     PAGES = 1
     LOG = 2
     DONE = 3
+    OWN_PAGES = 4
+    OWN_LOG = 5
+    REST = 6
 
 
 @final
@@ -65,6 +71,9 @@ class Sort(StrEnum):
     PEER_SENDS = "peer_sends"
     PEER_ASKS = "peer_asks"
 
+
+WAITING: Final = frozenset({Stage.OWN_PAGES, Stage.OWN_LOG, Stage.REST})
+"""Stages in which all that is the runtime's own is gone from the tables, and something else has to wait."""
 
 PEERS: Final = frozenset({Sort.PEER_INPUTS, Sort.PEER_SENDS, Sort.PEER_ASKS})
 """Copies that other runtimes have."""
@@ -118,7 +127,7 @@ class ErasedPage:
 @final
 @frozen(kw_only=True, slots=True)
 class MoveErasure(Change):
-    """An erasure has reached a further stage; from `Stage.PAGES` on the tombstone holds nothing more. Answer: None."""
+    """An erasure has reached a further stage; after `Stage.ROWS` the tombstone holds nothing more. Answer: None."""
 
     ingress = True
     always_synced = True
@@ -192,7 +201,7 @@ def _in_work(tx: Transaction, runtime_id: LogicalRuntimeId) -> runtimes.RuntimeR
 
 def _move(tx: Transaction, change: MoveErasure) -> None:
     record = _in_work(tx, change.runtime_id)
-    if change.stage is Stage.PAGES:
+    if change.stage in {Stage.PAGES, Stage.OWN_PAGES}:
         content.empty_tombstone(tx, record)
         tx.drop_all()  # its hold, and whose its sessions were
     done_at = tx.now if change.stage is Stage.DONE else None

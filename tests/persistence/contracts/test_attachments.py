@@ -303,15 +303,15 @@ async def test_a_collect_that_is_cancelled_leaves_no_removal(tmp_path: Path) -> 
     async with open_seen_store(tmp_path / "a.db") as store:
         attachment_id = await store.attachments.put("s", b"report")
         await store.attachments.forget("s", attachment_id)
-        remove = ground_of(store).blobs.remove
+        drop = ground_of(store).blobs.drop_taken
         scope, token = trio.CancelScope(), trio.lowlevel.current_trio_token()
 
-        def cancel_and_remove(name: str) -> None:
+        def cancel_and_drop(digest: str, taker: str) -> None:
             trio.from_thread.run_sync(scope.cancel, trio_token=token)
-            remove(name)
+            drop(digest, taker)
 
         with pytest.MonkeyPatch.context() as patch, scope:
-            patch.setattr(ground_of(store).blobs, "remove", cancel_and_remove)
+            patch.setattr(ground_of(store).blobs, "drop_taken", cancel_and_drop)
             await store.attachments.collect(NEVER)
 
         assert scope.cancel_called
@@ -320,16 +320,17 @@ async def test_a_collect_that_is_cancelled_leaves_no_removal(tmp_path: Path) -> 
         assert await store.attachments.get("s", attachment_id) == b"report"
 
 
-async def test_bytes_that_could_not_be_removed_may_be_put_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("verb", ["take", "drop_taken"])
+async def test_bytes_that_could_not_be_removed_may_be_put_again(tmp_path: Path, verb: str) -> None:
     async with open_seen_store(tmp_path / "a.db") as store:
         attachment_id = await store.attachments.put("s", b"report")
         await store.attachments.forget("s", attachment_id)
 
-        def refuse(name: str) -> None:
-            raise CannotOpen(path=name, detail="no permission")
+        def refuse(digest: str, _taker: str) -> None:
+            raise CannotOpen(path=digest, detail="no permission")
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(ground_of(store).blobs, "remove", refuse)
+            patch.setattr(ground_of(store).blobs, verb, refuse)
             with pytest.raises(CannotOpen):
                 await store.attachments.collect(NEVER)
 
@@ -359,6 +360,75 @@ async def test_a_host_that_wakes_late_removes_no_bytes_that_were_put_meanwhile(t
 
         for each in (store, late):
             assert await each.attachments.get("s", attachment_id) == b"report"
+
+
+async def put_by_another(store: Store, late: Store, attachment_id: str) -> None:
+    """What another host does while one stands still for a lease: it judges it, and stores the bytes."""
+    await store.commit(Commit(changes=(MarkLost(host=ground_of(late).host, counter=None),)))
+    await store.attachments.put("s", b"report")
+    await store.attachments.commit_refs("s", [attachment_id])
+
+
+STANDS = ["behind its commit", "when the bytes are taken", "when it has looked"]
+
+
+@pytest.mark.parametrize("stands", STANDS)
+async def test_wherever_a_host_stands_still_in_a_removal_it_takes_no_bytes_that_were_put_meanwhile(
+    tmp_path: Path, stands: str
+) -> None:
+    async with open_seen_store(tmp_path / "a.db") as late, open_seen_store(tmp_path / "a.db") as store:
+        attachment_id = await late.attachments.put("s", b"report")
+        await late.attachments.forget("s", attachment_id)
+        blobs, stood, token = ground_of(late).blobs, list[str](), trio.lowlevel.current_trio_token()
+
+        def stand_still(where: str) -> None:
+            if where == stands and not stood:
+                stood.append(where)
+                trio.from_thread.run(put_by_another, store, late, attachment_id, trio_token=token)
+
+        take, drop = blobs.take, blobs.drop_taken
+
+        def taking(digest: str, taker: str) -> None:
+            stand_still(STANDS[0])
+            take(digest, taker)
+            stand_still(STANDS[1])
+
+        def dropping(digest: str, taker: str) -> None:
+            stand_still(STANDS[2])
+            drop(digest, taker)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(blobs, "take", taking)
+            patch.setattr(blobs, "drop_taken", dropping)
+            await late.attachments.collect(NEVER)
+
+        assert stood
+        for each in (store, late):
+            assert await each.attachments.get("s", attachment_id) == b"report"
+        assert blobs.taken() == []
+
+
+@pytest.mark.parametrize("read", [True, False])
+async def test_bytes_that_a_dead_host_took_late_are_read_and_come_back(tmp_path: Path, *, read: bool) -> None:
+    async with open_seen_store(tmp_path / "a.db") as store:
+        attachment_id = await store.attachments.put("s", b"report")
+        await store.attachments.commit_refs("s", [attachment_id])
+        ground_of(store).blobs.take(attachment_id, "dead")  # and killed before it looked
+
+        if not read:
+            assert await store.attachments.collect(NEVER) == 0
+            assert ground_of(store).blobs.taken() == []
+        assert await store.attachments.get("s", attachment_id) == b"report"
+
+
+async def test_what_a_dead_host_took_and_no_session_has_is_collected(tmp_path: Path) -> None:
+    async with open_seen_store(tmp_path / "a.db") as store:
+        attachment_id = await store.attachments.put("s", b"report")
+        await store.attachments.forget("s", attachment_id)
+        ground_of(store).blobs.take(attachment_id, "dead")
+
+        assert await store.attachments.collect(NEVER) == 1
+        assert ground_of(store).blobs.taken() == ground_of(store).blobs.names() == []
 
 
 async def test_a_removal_is_ended_by_who_has_begun_it(tmp_path: Path) -> None:

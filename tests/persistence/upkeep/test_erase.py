@@ -16,13 +16,14 @@ import trio
 
 import tenure
 from tenure import Store
-from tenure.errors import Corrupt, InvalidTransition, NotFound
+from tenure.errors import CannotOpen, Corrupt, InvalidTransition, NotFound
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.erasing import erasing
 from tenure.persistence.facets.erasing.erasing import BeginErasure, ErasePage, MoveErasure, Sort, Stage
 from tenure.persistence.facets.ownership.lifecycle import WriteLifecycle
 from tenure.persistence.facets.records.holds import PlaceHold
 from tenure.persistence.model.values import AbandonReason, LogicalRuntimeId, RuntimeState
+from tenure.persistence.store import ground_of
 from tenure.persistence.upkeep.verify import verify_runtime
 from tenure.persistence.upkeep.verify_store import verify_parts
 from tests.kit.seen import open_seen_store
@@ -316,6 +317,30 @@ def reader(path: Path) -> Generator[None]:
             yield
         finally:
             child.kill()
+
+
+async def test_bytes_that_cannot_be_removed_keep_nothing_else_and_no_other_host_says_that_they_are_gone(
+    path: Path,
+) -> None:
+    async with open_seen_store(path) as store, open_seen_store(path) as other:
+        await of_gone(store)
+
+        def refuse(digest: str, _taker: str) -> None:
+            raise CannotOpen(path=digest, detail="no permission")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ground_of(store).blobs, "take", refuse)
+            erasure = await store.erase("gone")
+            of_other = await other.erase("gone")
+            left = found(path)
+
+        assert "bytes of an attachment" in erasure.pending[-1]
+        assert "bytes of an attachment" in of_other.pending[-1]
+        assert {each for each in left if each.startswith("agents")} == set(), "the database, its log and its index"
+        assert left, "the attachment"
+        assert (await store.erase("gone")).gone
+        assert (await other.erase("gone")).gone
+        assert found(path) == set()
 
 
 @pytest.mark.slow

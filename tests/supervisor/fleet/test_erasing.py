@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 from trio.testing import MockClock
 
 import tenure
@@ -31,12 +32,18 @@ async def sending(run: tenure.Run) -> Any:
     return await run.ask("bob", MARK, kind="keeping")
 
 
+async def held_up(run: tenure.Run) -> None:
+    """Asks as well, and does not end before a person lets it."""
+    await run.ask("alice", "what is it?", kind="keeping")
+    await run.wait_steered()
+
+
 async def asking(run: tenure.Run) -> Any:
     """Asks the runtime that is erased later, and keeps nothing of it but the record."""
     await run.ask("alice", "what is it?", kind="keeping")
 
 
-BEHAVIOURS = {"keeping": keeping, "sending": sending, "asking": asking}
+BEHAVIOURS = {"keeping": keeping, "sending": sending, "asking": asking, "held_up": held_up}
 
 
 async def answered(of: tenure.Supervisor, runtime_id: str, kind: str, key: str | None = None) -> tenure.Outcome:
@@ -46,9 +53,9 @@ async def answered(of: tenure.Supervisor, runtime_id: str, kind: str, key: str |
     return outcome
 
 
-def found(database: Path) -> set[str]:
+def found(database: Path, mark: str = MARK) -> set[str]:
     files = [each for each in database.parent.rglob("*") if each.is_file()]
-    return {each.name for each in files if MARK.encode() in each.read_bytes()}
+    return {each.name for each in files if mark.encode() in each.read_bytes()}
 
 
 @pytest.mark.sqlite("bytes of a file")
@@ -132,3 +139,32 @@ async def test_what_it_sent_and_answered_goes_from_the_records_of_others(
         (entry,) = [each for each in await one.entries("eve", content=True) if each.name == "alice"]
         assert entry.result is None
         assert not [part for part in await verify_parts(one.store) if part.problems]
+
+
+@pytest.mark.sqlite("bytes of a file")
+async def test_what_is_its_own_goes_at_once_and_copies_when_the_runs_of_others_have_finished(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    async with host(database, BEHAVIOURS) as one:
+        eve = await one.accept("eve", "go", kind="held_up")
+        await answered(one, "alice", "keeping")
+        await one.runtime("alice").relabel({"who": "indelible"})
+        await one.store.state.set("alice:indelible", b"indelible value")
+        await trio.sleep(10)  # eve has its answer
+        await one.hold("alice", note="indelible note")
+        assert found(database, "indelible")
+
+        erasure = await one.runtime("alice").destroy(erase=True, peers=True)
+
+        assert erasure is not None
+        assert erasure.pending == ("runs of other runtimes have not finished with what they have of it",)
+        assert found(database, "indelible") == set(), "its own is gone from every file"
+        assert found(database), "eve has a copy"
+        assert not [part for part in await verify_parts(one.store) if part.problems]
+
+        await one.accept("eve", "end", kind="held_up", lane="steer")
+        await eve.wait_outcome()
+        erasure = await one.erase("alice", peers=True)
+
+        assert erasure.gone, erasure.pending
+        assert found(database) == set()

@@ -33,6 +33,7 @@ GROWN: Final[Mapping[str, Mapping[str, str]]] = {
     "asks": {"run": "1 + i / 2", "target": "1 + i % 500"},
     "children": {"run": "1 + i / 3", "parent": "1 + i / 3", "child": "i", "scope": "'run'", "on_end": "'leave'"},
     "own_values": {"runtime": "1 + i / 10", "name": "'n' || i % 10", "revision": "i % 10"},
+    "output_floors": {"chunk": "i"},
     "own_writes": {"runtime": "1 + i / 10", "revision": "i % 10", "run": "1 + i / 10", "boundary": "i % 10"},
 }
 """Tables that grow with what runs, and what their rows have that differs; each has one for a number from 1 on."""
@@ -139,3 +140,25 @@ def test_a_store_that_has_grown_from_empty_is_read_by_its_indexes(url: str) -> N
 
         assert read_whole(reader, reads) == {}
         assert read_whole(writer, writes) == {}
+
+
+def rows_read(wire: Wire, name: str) -> int:
+    """How many rows a statement without parameters reads from tables."""
+    (answer,) = wire.exchange([plain(f'EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE "{name}"')])
+    return _rows(json.loads(answer.rows()[0][0])[0]["Plan"])
+
+
+def _rows(plan: Mapping[str, Any]) -> int:
+    own = plan["Actual Rows"] * plan["Actual Loops"] + plan.get("Rows Removed by Filter", 0)
+    return int(own if "Relation Name" in plan else 0) + sum([_rows(each) for each in plan.get("Plans", ())])
+
+
+def test_of_all_floors_of_output_the_highest_is_read_alone(url: str) -> None:
+    statement = translated(load_statements("postgres/statements.sql")["output.floors"])
+    keep_unseen(url)
+    fill(url)
+    with closing(Wire(Connecting(target_of(url), Limits(), None).connect(writes=False), 30)) as wire:
+        (answer,) = wire.exchange([command("output.floors", statement, {})])
+
+        assert len(answer.rows()) == 1
+        assert rows_read(wire, "output.floors") <= 2
