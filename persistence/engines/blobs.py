@@ -44,7 +44,7 @@ class Blobs(Protocol):
         ...
 
     def take(self, digest: str, taker: str, /) -> None:
-        """Take them from under their digest, for whoever it is: who removes bytes looks whether it may only then.
+        """Take them from under their digest, for `taker`: a host looks whether it may remove them only then.
 
         They are kept until `drop_taken` or `give_back`. Does nothing where there are none under this digest, also where they
         are taken already.

@@ -871,7 +871,7 @@ CREATE TABLE output_floors (
     digest BLOB NOT NULL,
     scheme INTEGER NOT NULL DEFAULT 1
 );
--- Whoever follows all asks at each read for the highest.
+-- A reader of the output of all asks for the highest each time.
 CREATE INDEX output_floors_by_chunk ON output_floors (chunk);
 
 -- Labels: names with values by which a caller finds runtimes. A set says of how many labels it is, and seals them.

@@ -22,6 +22,7 @@ from .engine import SqliteEngine
 from .opening.preflight import (
     check_names,
     check_path,
+    emptied,
     mapped_os_errors,
 )
 from .opening.target import MEMORY
@@ -87,4 +88,7 @@ def check_store(path: str, files: Files, vfs: str | None) -> None:
         check_names(path)
     check_path(path, files, vfs)
     if files.size(path) == 0:
+        noted = files.exists(f"{path}-lock") and files.size(f"{path}-lock") > 0
+        if noted and files.size(path) == 0:  # else it has just been made
+            raise emptied(path)
         raise NotADatabase(path=path, detail="it is empty")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Generator
-from contextlib import closing
+from contextlib import AbstractAsyncContextManager, closing
 from pathlib import Path
 
 import apsw
@@ -30,6 +30,7 @@ from tenure.errors import (
     WeakDurability,
 )
 from tenure.persistence.engines.sqlite.files import mounts as sqlite_mounts
+from tenure.persistence.engines.sqlite.files.database import DatabaseFiles
 from tenure.persistence.engines.sqlite.files.mounts import file_system_of, parse_darwin, parse_linux
 from tenure.persistence.engines.sqlite.opening.preflight import (
     BESIDE,
@@ -37,6 +38,7 @@ from tenure.persistence.engines.sqlite.opening.preflight import (
     check_sqlite_version,
 )
 from tenure.persistence.engines.sqlite.system.files import OsFiles
+from tenure.persistence.engines.sqlite.system.locks import OsLocks
 from tenure.persistence.store import Store, open_store
 from tenure.persistence.upkeep.backup import back_up, restore
 from tenure.persistence.upkeep.look import look_into
@@ -152,6 +154,41 @@ async def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
     await fill(path)
     async with open_store(path) as store:
         assert await landed(store, "m-1") == ["m-1"]
+
+
+@pytest.mark.parametrize("left", [("-lock",), ("-lock", "-wal"), ("-lock", "-wal", "-shm")])
+@pytest.mark.parametrize("opened", [open_store, look_into])
+async def test_a_store_that_was_emptied_is_never_taken_for_a_new_one(
+    tmp_path: Path, left: tuple[str, ...], opened: Callable[[Path], AbstractAsyncContextManager[object]]
+) -> None:
+    path = tmp_path / "agents.db"
+    async with open_store(path):
+        pass
+    os.truncate(path, 0)
+    for end in {"-lock", "-wal", "-shm"} - {*left}:
+        path.with_name(f"{path.name}{end}").unlink()
+
+    for _ in range(2):
+        with pytest.raises(Corrupt, match="a store was in it"):
+            async with opened(path):
+                pass
+    assert path.stat().st_size == 0
+
+
+async def test_what_is_made_in_the_place_of_a_removed_store_is_new_also_where_its_maker_dies_at_once(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "agents.db"
+    async with open_store(path):
+        pass
+    path.unlink()
+    files = DatabaseFiles(str(path), OsFiles(), OsLocks(), shared=True, vfs=None)
+    files.prepare()
+    files.close()  # as where the process is killed right behind the creation
+    assert path.stat().st_size == 0
+
+    async with open_store(path) as store:
+        assert await own(store) == 1
 
 
 async def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:

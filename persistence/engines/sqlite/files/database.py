@@ -14,6 +14,7 @@ from tenure.persistence.engines.sqlite.opening.preflight import (
     BROKEN_SUFFIX,
     CUT_SUFFIX,
     check_path,
+    emptied,
     is_connected,
 )
 from tenure.persistence.engines.sqlite.system.files import (
@@ -99,7 +100,7 @@ class DatabaseFiles:
         """Lock; where no other host has the file open, recover the log and create what is missing.
 
         Raises:
-            CannotOpen, NotADatabase, Corrupt: See `check_path`.
+            CannotOpen, NotADatabase, Corrupt: See `check_path`; `Corrupt` also for a store that was emptied.
             StoreLocked: Another host has the file for itself: it is opening it, or keeps it so; or others have it open since
                 before it broke.
         """
@@ -113,6 +114,7 @@ class DatabaseFiles:
             raise StoreLocked(path=self._path, holder="another process or store")
         try:
             check_path(self._path, self._files, self._vfs)  # once more, now that no other process creates it
+            self._check_emptied(self._lock)
             if not self.alone:
                 self._check_mark()
                 self._check_there()
@@ -265,6 +267,12 @@ class DatabaseFiles:
         if other is not None:
             raise elsewhere(self._path, other)
 
+    def _check_emptied(self, lock: Lock) -> None:
+        # A database of a store is never empty when its lock gets a note. One made in the place of what was removed, and whose
+        # process is killed then, finds none: `_create` has taken it.
+        if lock.note and self._files.exists(self._path) and self._files.size(self._path) == 0:
+            raise emptied(self._path)
+
     def _check_alone(self) -> None:
         # The lock says alone, but the hosts may hold another one, whose name was removed. Cases: no connection; one to a
         # database that has no log, which no host has; one without its files; and hosts that all hold this very lock are dead.
@@ -297,6 +305,8 @@ class DatabaseFiles:
     def _create(self) -> None:
         # SQLite syncs the folder for its log but not for the database itself.
         if not self._files.exists(self._path):
+            if self._lock is not None and self._lock.note:
+                self._lock.write_note(b"")
             self._files.create(self._path)
             self._files.sync(self._path)
             self._files.sync_folder(folder_of(self._path))

@@ -82,6 +82,12 @@ def check_path(path: str, files: Files, vfs: str | None) -> None:
         _check_header(path, files, vfs, in_log=_content(f"{path}-wal", files) > 0)
 
 
+def emptied(path: str) -> Corrupt:
+    """What an empty file is where a store was: beside it stands a lock with the note of a host."""
+    detail = "the file is empty, and its lock says that a store was in it; put a backup there, or remove the file to begin anew"
+    return Corrupt(record="database", key=path, detail=detail)
+
+
 def check_names(path: str) -> None:
     """Look at each name that SQLite or this engine opens beside a database: nothing stands there, or a plain file of one name.
 
