@@ -63,11 +63,11 @@ def is_lost(row: Row | None, own: HostKey) -> bool:
     """Whether a host whose row does not live was judged dead, and has not closed it itself.
 
     Raises:
-        Moved: The row is another host's: another store was made where this one stood.
+        Moved: The row is another host's, or gone, though rows of hosts stay: another store stands where this one stood.
         Corrupt: A column of it is damaged.
     """
     if row is None:
-        return True
+        raise Moved(f"host {own.host} is not known: another store stands where this one stood")
     check_row(row, (str, str, OPTIONAL_NUMBER, OPTIONAL_NUMBER, OPTIONAL_TEXT), "host", own.host)
     if row[0] != own.incarnation:
         if row[4] == own.files:
@@ -136,8 +136,8 @@ class HostRegistry:
         )  # before the row can be seen: who cannot find the proof held takes us for dead
         try:
             # In every class: nothing that the host writes may be on disk without the row that says its class.
-            self._connection.begin_unnumbered()
             try:
+                self._connection.begin_unnumbered()
                 host = self._insert(incarnation, files)
                 refuse_promoted(self._connection)  # after its row: what a promotion wrote until then is seen
                 if alone:

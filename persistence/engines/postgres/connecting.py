@@ -23,7 +23,7 @@ from .protocol.errors import Lost, is_not_yet
 from .protocol.patience import SILENCE_S, PatientConnection
 from .protocol.wire import Wire
 from .server.keeping import KEEPING, Keeping, commit_setting
-from .server.timeline import TIMELINE, Timeline
+from .server.timeline import TIMELINE, Timeline, raised_of
 from .target import Target
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ _NO_TRANSACTION_TIMEOUT: Final = (
 """Servers from 17 on have it."""
 
 _WORKS: Final = """
-SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE pid = %s AND application_name = %s AND state = 'active'
+SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE pid = %s AND application_name = %s
                AND wait_event_type IS DISTINCT FROM 'Client')
 """
 """Whether a process of the server carries out what a session of ours has asked, and does not wait for us to take its answer."""
@@ -102,7 +102,9 @@ class Connecting:
             raise Again(str(exc)) from exc
         connection.patience_s = self._patience_s + min(self.limits.busy_s, SILENCE_S)
         try:
-            row: Any = connection.execute(self._settings(lock_s, writes=writes)).fetchone()
+            cursor = connection.execute(self._settings(lock_s, writes=writes))
+            cursor.nextset()
+            row: Any = cursor.fetchone()
         except psycopg.OperationalError as exc:
             connection.close()
             raise Again(str(exc).strip()) from exc
@@ -110,9 +112,9 @@ class Connecting:
             connection.close()
             raise CannotOpen(path=self.target.shown, detail=str(exc).strip()) from exc
         try:
-            self._check_timeline(Timeline(system=row[0], number=row[1]))
+            self._check_timeline(Timeline(system=row[0], number=row[1], raised=row[2]))
             if writes:
-                Keeping(row[2], row[3], row[4], row[-1]).check(self.durability)
+                Keeping(row[3], row[4], row[5], row[-1]).check(self.durability)
         except BaseException:
             connection.close()
             raise
@@ -124,7 +126,8 @@ class Connecting:
         if here.number is None:
             message = "it is a standby, which only reads"  # and may be promoted in a moment
             raise Again(message)
-        message = f"it stands on {here.words} now, and was opened on {self.timeline.words}"
+        another = "another " if here.words == self.timeline.words else ""
+        message = f"it stands on {another}{here.words} now, and was opened on {self.timeline.words}"
         raise Moved(message)
 
     def wire(self, *, writes: bool) -> Wire:
@@ -170,7 +173,6 @@ class Connecting:
             "default_transaction_read_only": "off" if writes else "on",
             "default_transaction_isolation": "read committed",
             "lock_timeout": _milliseconds(limits.busy_s if lock_s is None else lock_s),
-            "statement_timeout": "0",
             "idle_session_timeout": "0",
             # A host that is frozen inside a transaction may not hold its rows until it is judged.
             "idle_in_transaction_session_timeout": _milliseconds(max(limits.lease_s / 2, 1.0)),
@@ -185,6 +187,7 @@ class Connecting:
             "enable_seqscan": "off",
             "jit": "off",
             "bytea_output": "hex",
+            "exit_on_error": "off",
             "extra_float_digits": "1",
             "standard_conforming_strings": "on",
             "timezone": "UTC",
@@ -198,12 +201,15 @@ class Connecting:
             for name, value in settings.items()
         ]
         calls.append(sql.SQL(_NO_TRANSACTION_TIMEOUT))
-        asked: list[sql.Composable] = [sql.SQL(each) for each in TIMELINE]
+        # Before it is opened there may be no tables to ask.
+        raised = sql.SQL("0") if self.timeline is None else raised_of(self.target.schema)
+        asked: list[sql.Composable] = [*map(sql.SQL, TIMELINE), raised]
         if writes:
             asked += [sql.SQL(each) for each in KEEPING]
             calls.append(sql.SQL(commit_setting(self.durability)))
         calls = [*asked, *calls]
-        return sql.SQL("SELECT {}").format(sql.SQL(", ").join(calls))
+        # The limit of the database for a statement counts for the first one.
+        return sql.SQL("SET statement_timeout = 0; SELECT {}").format(sql.SQL(", ").join(calls))
 
 
 def _never() -> bool:

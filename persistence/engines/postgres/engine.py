@@ -111,8 +111,7 @@ class PostgresEngine:
                 self.authority_key = self._key(connection, timeline)
                 self.durability = self._connecting.durability = self._asked or class_of(connection)
             with connection.long():  # after a fail-over all that is open is written
-                make_ready(connection, self._target, timeline, self._wall_clock())
-            self._connecting.timeline = timeline
+                self._connecting.timeline = make_ready(connection, self._target, timeline, self._wall_clock())
         except BaseException:
             connection.close()
             raise

@@ -105,8 +105,10 @@ def asking(target: Target, doing: str) -> Generator[None]:
         raise CannotOpen(path=target.shown, detail=f"{doing}: {exc}") from exc
 
 
-def make_ready(connection: psycopg.Connection, target: Target, here: Timeline, now: float) -> None:
+def make_ready(connection: psycopg.Connection, target: Target, here: Timeline, now: float) -> Timeline:
     """Make the tables where there are none; what is there must be of this version, and is settled in `here`, see `settle_in`.
+
+    Returns what that returns.
 
     Raises:
         CannotOpen: No right to make or use them, or to settle in after a fail-over.
@@ -121,7 +123,7 @@ def make_ready(connection: psycopg.Connection, target: Target, here: Timeline, n
         if not check_schema(connection, target):
             _make(connection, target)
         _check_rights(connection, target)
-        settle_in(connection, here, now)
+        return settle_in(connection, here, target.schema, now)
 
 
 def _check_rights(connection: psycopg.Connection, target: Target) -> None:

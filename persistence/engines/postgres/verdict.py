@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import closing, suppress
 from typing import Final, final
 
 from tenure.persistence.engines.engine import Again, Group, Moved, Row, UnknownOutcome
 from tenure.persistence.model.values import DurabilityClass
 
 from .connecting import PAUSE_S, REFUSALS, Connecting
-from .protocol.errors import Lost
+from .locks import end_stalled
+from .protocol.errors import LOCK_NOT_AVAILABLE, Lost
 from .protocol.translation import translated
 from .protocol.wire import Wire, command, plain
 from .server.keeping import STANDBYS
@@ -26,6 +28,11 @@ STANDBYS_THERE: Final = plain(f"SELECT {STANDBYS}, CAST(pg_conf_load_time() AS t
 Where the names are emptied, a COMMIT that waits is let go as if a standby had confirmed it. So who asks before and after it
 takes no other answer: they may have been emptied, and set again.
 """
+
+
+@final
+class _Held(Again):
+    """The server answers, and the lost connection still has the row of the host: it waits for a disk, or for a standby."""
 
 
 @final
@@ -46,12 +53,13 @@ class Verdict:
 
         Writing the host's row waits for the old connection, whose group wrote it first, whatever of that is still on its
         way: when it goes through, nothing more can come of that group. It is another commit, and where commits wait for
-        a standby, that one has the group too.
+        a standby, that one has the group too. So it is waited for as long as the server says that the old one has the row.
 
         Raises:
             Again: It did not land.
             UnknownOutcome: No server answered for `Limits.verdict_s`.
-            Moved: What answers is another server, or on another timeline: the verdict there is for who opens the store anew.
+            Moved: What answers is another server, or on another timeline, or does not know this host, whose row would stay: the
+                verdict there is for who opens the store anew.
         """
         if group is None:
             message = f"the connection was lost: {lost}"
@@ -64,11 +72,17 @@ class Verdict:
             except Moved as exc:
                 raise Moved(str(exc), in_doubt=True) from exc
             except REFUSALS as exc:
+                if isinstance(exc, _Held):
+                    give_up_at = time.monotonic() + self._connecting.limits.verdict_wait_s
                 if time.monotonic() >= give_up_at or self.closed:
                     message = f"COMMIT: {lost}; and no server says what came of it: {exc}"
                     raise UnknownOutcome(message) from exc
             threading.Event().wait(PAUSE_S)
-        if number is None or number < group.number:
+        if number is None:
+            wire.close()
+            message = f"host {group.host} is not known there: another store stands where this one stood"
+            raise Moved(message, in_doubt=True)
+        if number < group.number:
             wire.close()
             message = f"the connection was lost before the group landed: {lost}"
             raise Again(message)
@@ -83,6 +97,10 @@ class Verdict:
             )
         except Lost as exc:
             raise Again(str(exc)) from exc
+        if answer.error is not None and answer.error.state == LOCK_NOT_AVAILABLE:
+            with suppress(Lost), closing(wire):
+                wire.exchange([end_stalled(self._connecting.sessions, self._connecting.limits.lease_s)])
+            raise _Held(answer.error.message)
         if answer.error is not None or not self._is_confirmed(wire, before.rows()):
             wire.close()
             raise Again("no standby has confirmed it" if answer.error is None else answer.error.message)

@@ -19,7 +19,6 @@ from tenure.persistence.engines.engine import (
     Begun,
     FailedLate,
     Group,
-    NotStorable,
     QueryParameters,
     Row,
     SqlValue,
@@ -35,8 +34,8 @@ from tenure.persistence.seams.seams import read_clock
 from .connecting import PAUSE_S, Connecting
 from .connections import BEGIN_VIEW, END_VIEW
 from .keys import Keys
-from .locks import ALONE, LOCK, SIDE_BY_SIDE, VERSIONS, versions_in
-from .protocol.errors import LASTING, PROTOCOL_VIOLATION, Lost, ServerError, map_error
+from .locks import ALONE, LOCK, SIDE_BY_SIDE, VERSIONS, end_stalled, versions_in
+from .protocol.errors import LASTING, LOCK_NOT_AVAILABLE, Lost, ServerError, map_error, not_storable
 from .protocol.translation import Statement, translated
 from .protocol.values import array_of
 from .protocol.wire import Answer, Answered, Command, Wire, command, plain
@@ -86,6 +85,7 @@ class Writer:
         self._group: Group | None = None
         self._named: Mapping[str, SqlValue] = {}
         self._in_savepoint = False
+        self._met_lock = False  # which one did not give up in time
         self.tables = tuple(sorted(tables))
         self._awaits_standbys = connecting.durability is DurabilityClass.QUORUM
         self._standbys: Sequence[Row] = ()  # as it was answered before
@@ -146,7 +146,7 @@ class Writer:
     def raw(self, sql: str, parameters: Sequence[SqlValue] = (), /) -> list[Row]:
         """See `WriteConnection.raw`: with ``?``, or with ``$1``."""
         named: dict[str, Any] = {str(at): value for at, value in enumerate(parameters)}
-        return self._flush([command("", translated(sql), named)], own=_not_storable)[-1].rows()
+        return self._flush([command("", translated(sql), named)], own=not_storable)[-1].rows()
 
     # Groups
 
@@ -245,10 +245,12 @@ class Writer:
         self._in_savepoint = False
         wire = self._wire
         if wire is not None and (wire.in_transaction or wire.in_failed_transaction):
+            stalled = end_stalled(self._connecting.sessions, self._limits.lease_s)
             try:
-                wire.exchange([_ROLLBACK])
+                wire.exchange([_ROLLBACK, stalled] if self._met_lock else [_ROLLBACK])
             except Lost:
                 self._wire = None
+        self._met_lock = False
 
     def savepoint(self) -> None:
         """See `WriteConnection.savepoint`."""
@@ -374,6 +376,7 @@ class Writer:
 
     def _error(self, sent: Command, error: ServerError, *, own: bool) -> Exception:
         """The error that an answer stands for. One that lasts is returned after a pause, so that it is not tried again hot."""
+        self._met_lock |= error.state == LOCK_NOT_AVAILABLE
         if error.state in LASTING:
             threading.Event().wait(PAUSE_S)
         mapped = map_error(error, sent.name or sent.statement.sql)
@@ -392,8 +395,3 @@ class Writer:
         self._waiting = []
         if self._wire is None:
             self._wire = self._connecting.wire_within(RECONNECT_S, writes=True)
-
-
-def _not_storable(error: ServerError) -> Exception | None:
-    is_value = error.state[:2] in {"22", "23", "42"} or error.state == PROTOCOL_VIOLATION
-    return NotStorable(error.message) if is_value else None

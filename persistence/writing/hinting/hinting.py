@@ -8,7 +8,9 @@ A host that hints make look too often looks as often as without (`supervisor/fle
 spared them for a while. Who awaits something of it looks as often meanwhile.
 
 A hint is never the truth. Where the line is lost it is opened again, and meanwhile the host looks as often as without hints
-(`is_heard`): so a server, or what stands before it, that passes none on costs nothing but looks.
+(`is_heard`): so a server, or what stands before it, that passes none on costs nothing but looks. On a line that is silent for
+`QUIET_S` the host gives itself a hint: it finds a line that has died in silence, and one that the server has forgotten, as it
+wakes no session for notifications that did not land, though their room is free only once each has read them.
 """
 
 from __future__ import annotations
@@ -38,6 +40,9 @@ SHORTEST_S: Final = 0.25
 """Seconds until a line that was lost is opened again; they double up to `LONGEST_S`."""
 
 LONGEST_S: Final = 5.0
+
+QUIET_S: Final = 30.0
+"""Seconds without any hint after which a host asks whether they still arrive; after as many more its line counts as lost."""
 
 LAST_S: Final = 0.5
 """Most seconds that a host that closes waits until its last hints are given."""
@@ -98,6 +103,7 @@ class Hinting:
         self.listens_as: int | None = None
         self._stirred = trio.Event()
         self._said = trio.Event()
+        self._hints = 0  # how many have come
 
     @property
     def gives(self) -> bool:
@@ -194,7 +200,7 @@ class Hinting:
                 await trio.lowlevel.wait_readable(line)
 
         with trio.CancelScope() as self._use, suppress(Again):  # it is lost, and the next one is opened
-            await together(hear, partial(self._say, line))
+            await together(hear, partial(self._say, line), partial(self._check, self._host()))
 
     async def _say(self, line: HintLine) -> None:
         while True:
@@ -214,10 +220,25 @@ class Hinting:
             with trio.CancelScope(deadline=next_at):
                 await self._stirred.wait()
 
+    async def _check(self, host: int) -> None:
+        """Have a line that is silent prove that hints still arrive. Raises `Again` where none comes back."""
+        while True:
+            before = self._hints
+            await trio.sleep(QUIET_S)
+            if self._hints == before and self.is_heard:
+                self._pace.ask(host)
+                self._stirred.set()
+                await trio.sleep(QUIET_S)
+                if self._hints == before:
+                    message = "no hint arrives any more"
+                    raise Again(message)
+
     def _heard(self, hint: Hint) -> None:
+        self._hints += 1
         if hint.own:
+            if not self.is_heard:
+                self._pace.ask(ALL)  # they see this host at once
             self._set_heard(is_heard=True)
-            self._pace.ask(ALL)  # they see this host at once
             return
         if hint.host is not None:
             now = trio.current_time()

@@ -8,7 +8,7 @@ from attrs import frozen
 from psycopg import pq
 
 from tenure.errors import Corrupt, CounterOverflow, DiskFull, Internal, InvalidInput
-from tenure.persistence.engines.engine import Again, UnknownOutcome
+from tenure.persistence.engines.engine import Again, NotStorable, UnknownOutcome
 
 READ_ONLY: Final = "25006"
 NO_RIGHT: Final = "42501"
@@ -94,6 +94,12 @@ def map_error(error: ServerError, doing: str) -> Exception:
     else:
         mapped = Internal(detail=said)
     return mapped
+
+
+def not_storable(error: ServerError) -> NotStorable | None:
+    """The same for a statement whose values are what may be wrong; None where they are not."""
+    is_value = error.state[:2] in {"22", "23", "42"} or error.state == PROTOCOL_VIOLATION
+    return NotStorable(error.message) if is_value else None
 
 
 def is_not_yet(message: str, state: str | None) -> bool:

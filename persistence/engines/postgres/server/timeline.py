@@ -4,14 +4,19 @@ A standby that is promoted begins a new timeline, and so does a server that is b
 is read back stands in another system, or in another table of the same. Each may lack commits that were acknowledged. Who
 opens the store there first raises every counter from which something is handed out, so that nothing comes twice, and ends
 all hosts, before a host writes anything. A host that finds itself there with what it remembers stops (`Moved`).
+
+Two standbys of one server that are promoted one after another are on timelines of the same number, and the second knows nothing
+of the first. So the raise is drawn: it differs, and with it whatever the two hand out from there on.
 """
 
 from __future__ import annotations
 
+import secrets
 from typing import Any, Final, final
 
 import psycopg
-from attrs import frozen
+from attrs import evolve, frozen
+from psycopg import sql
 
 from tenure.errors import CounterOverflow
 from tenure.persistence.model.values import LAST_TOKEN, TOKEN_RAISE
@@ -23,6 +28,9 @@ TIMELINE: Final = (
 )
 """Asks for the two halves of a timeline. The control file shows the old timeline for a while after a promotion; the name of
 the log's file shows the new one at once. Any role may ask."""
+
+DRAWN: Final = 2**12
+"""A raise is one of so many multiples of `TOKEN_RAISE`."""
 
 TABLE: Final = """CREATE TABLE timeline (
     singleton INTEGER PRIMARY KEY CHECK (singleton = 1), system BIGINT NOT NULL, number BIGINT NOT NULL,
@@ -52,10 +60,12 @@ class Timeline:
     Attributes:
         system: What `initdb` drew for it; its standbys have the same.
         number: One more with each promotion; None: a standby, which only reads.
+        raised: To which multiple of `TOKEN_RAISE` the tokens of the store were raised there; 0 for never.
     """
 
     system: int
     number: int | None
+    raised: int = 0
 
     @property
     def words(self) -> str:
@@ -69,6 +79,12 @@ def timeline_of(connection: psycopg.Connection) -> Timeline:
     return Timeline(system=row[0], number=row[1])
 
 
+def raised_of(schema: str) -> sql.Composed:
+    """Asks for `Timeline.raised`, of a store that has its tables."""
+    asking = sql.SQL("(SELECT coalesce(max(last_fence_token), 0) / {} FROM {}.store)")
+    return asking.format(sql.Literal(TOKEN_RAISE), sql.Identifier(schema))
+
+
 def has_moved(connection: psycopg.Connection) -> bool:
     """Whether the store stands elsewhere than its last host left it, and no host has settled in yet. Raises `psycopg.Error`.
 
@@ -79,8 +95,10 @@ def has_moved(connection: psycopg.Connection) -> bool:
     return here.number is not None and row is not None and row != _found(connection, here)
 
 
-def settle_in(connection: psycopg.Connection, here: Timeline, now: float) -> None:
+def settle_in(connection: psycopg.Connection, here: Timeline, schema: str, now: float) -> Timeline:
     """Note where the store stands, inside the transaction that checks the tables, which one connection has at a time.
+
+    Returns the same with how far the tokens of the store are raised there.
 
     Where it stood elsewhere: tokens and keys are raised, every host is lost, as one whose lease has lapsed is, and all that
     is unfinished in the inboxes counts as just come in, as numbers of transactions may begin anew.
@@ -94,12 +112,15 @@ def settle_in(connection: psycopg.Connection, here: Timeline, now: float) -> Non
         connection.execute("INSERT INTO timeline VALUES (1, %s, %s, %s, %s)", found)
     elif row != found:
         connection.execute("UPDATE timeline SET system = %s, number = %s, database = %s, made_as = %s", found)
-        _raise_tokens(connection)
-        connection.execute(_RAISE_KEYS, (TOKEN_RAISE,))
+        by = TOKEN_RAISE * (1 + secrets.randbelow(DRAWN))
+        _raise_tokens(connection, by)
+        connection.execute(_RAISE_KEYS, (by,))
         connection.execute(
             "UPDATE hosts SET lost_at = %s, lost_how = 'lapsed' WHERE closed_at IS NULL AND lost_at IS NULL", (now,)
         )
         connection.execute("UPDATE inputs SET landed = DEFAULT WHERE finished_at IS NULL")
+    raised: Any = connection.execute(sql.SQL("SELECT {}").format(raised_of(schema))).fetchone()
+    return evolve(here, raised=raised[0])
 
 
 def _found(connection: psycopg.Connection, here: Timeline) -> tuple[Any, ...]:
@@ -108,10 +129,10 @@ def _found(connection: psycopg.Connection, here: Timeline) -> tuple[Any, ...]:
     return here.system, here.number, *stands
 
 
-def _raise_tokens(connection: psycopg.Connection) -> None:
+def _raise_tokens(connection: psycopg.Connection, by: int) -> None:
     row: Any = connection.execute("SELECT last_fence_token FROM store FOR UPDATE").fetchone()
     if row is None:
         return  # no host has ever opened it
-    if row[0] > LAST_TOKEN - TOKEN_RAISE:
+    if row[0] > LAST_TOKEN - by:
         raise CounterOverflow(counter="fence_token")
-    connection.execute("UPDATE store SET last_fence_token = last_fence_token + %s", (TOKEN_RAISE,))
+    connection.execute("UPDATE store SET last_fence_token = last_fence_token + %s", (by,))

@@ -15,14 +15,17 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 import trio
+from attrs import evolve
 
 from proof.fleet.networks import networks, reached_by_hosts
 from proof.fleet.server import own_server
 from tenure import Behaviour, Limits, Run, open_supervisor
-from tenure.errors import Error
+from tenure.errors import Contended, Error
 from tenure.persistence.engines.postgres.connecting import Connecting
 from tenure.persistence.engines.postgres.target import target_of
+from tenure.persistence.store import open_store
 from tests.kit import postgres
+from tests.kit.stores import landed, message, own
 
 ROOT = Path(__file__).parents[4]
 LOCKED = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = 7"
@@ -148,6 +151,38 @@ async def test_a_host_that_stalls_in_the_middle_of_a_group_is_judged_and_holds_n
                     except Error:
                         await trio.sleep(0.1)
             assert await other.read_session("a") == ["first", "secon"]
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.postgres
+async def test_a_host_that_stalls_in_the_middle_of_a_group_keeps_the_store_from_none_who_opens_it(url: str) -> None:
+    """No other host is there that would judge it, and what stands between answers the server for it."""
+    postgres.needs_server()
+    limits = evolve(LIMITS, busy_s=0.5)
+    proxy = StallingProxy(url)
+    (listening,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+
+    async def stall() -> None:
+        async with open_store(proxy.url(listening.socket.getsockname()[1]), limits=limits) as store:
+            await own(store)
+            proxy.is_armed = True
+            await store.commit(message(store, "m", payload=f'"{LARGE}"'.encode()))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(proxy.serve, listening)
+        nursery.start_soon(stall)
+        await proxy.stalled.wait()
+        with pytest.raises(Contended, match="lock timeout"):
+            async with open_store(url, limits=limits):
+                pass
+        with trio.fail_after(60):  # a lease of 2 s
+            while True:
+                try:
+                    async with open_store(url, limits=limits) as store:
+                        assert await landed(store, "m") == []
+                        break
+                except Contended:
+                    await trio.sleep(0.1)
         nursery.cancel_scope.cancel()
 
 

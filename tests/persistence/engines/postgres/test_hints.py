@@ -21,6 +21,7 @@ from tenure.persistence.engines.listeners import Hint
 from tenure.persistence.engines.postgres.server.line import MOST_BYTES, ServerLine, hint_of
 from tenure.persistence.facets.ownership.ownership import MarkLost
 from tenure.persistence.store import ground_of, open_store
+from tenure.persistence.writing.hinting import hinting
 from tenure.persistence.writing.hinting.hinting import Hinting
 from tenure.persistence.writing.hinting.pace import GAP_S, GAP_TO_ALL_S
 from tenure.supervisor.supervisor import host_of
@@ -460,6 +461,23 @@ async def test_a_queue_of_hints_that_was_full_carries_them_again_once_all_have_r
                 ticket = await one.accept("a", "while it is full")
                 assert (await ticket.wait_outcome()).phase is tenure.InputPhase.CONSUMED
             await until(lambda: not hinting_of(one).is_heard)
+        await until(lambda: hinting_of(one).is_heard and hinting_of(two).is_heard)
+
+
+@pytest.mark.slow
+async def test_a_queue_that_a_transaction_has_filled_which_failed_carries_hints_again(
+    own_server: OwnServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server wakes no session for what did not land, whose room is free once each has read it: idle hosts would keep it."""
+    monkeypatch.setattr(hinting, "QUIET_S", 1.0)
+    own_server.stop()
+    own_server.start(max_notify_queue_pages="64")
+    async with host(own_server.url, tenure.Limits()) as one, host(own_server.url, tenure.Limits()) as two:
+        await two.spawn("a", "chat")
+        with psycopg.connect(own_server.url, autocommit=True) as other:
+            with pytest.raises(psycopg.errors.ProgramLimitExceeded):
+                other.execute("SELECT pg_notify('something', repeat('x', 7000) || n) FROM generate_series(1, 1000) n")
+            await until(lambda: other.execute("SELECT pg_notification_queue_usage()").fetchone() == (0.0,))
         await until(lambda: hinting_of(one).is_heard and hinting_of(two).is_heard)
 
 

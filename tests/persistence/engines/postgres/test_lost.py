@@ -128,15 +128,18 @@ async def test_a_connection_that_says_nothing_more_holds_nobody_for_ever(
                 )  # the server has heard nothing, works on nothing, and is asked anew
 
 
-def test_a_read_that_the_server_works_on_is_not_lost_however_long_it_takes(url: str) -> None:
-    connecting = Connecting(target_of(url), Limits(verdict_s=0.2), None)
+@pytest.mark.parametrize("activities", ["on", "off"])
+def test_a_read_that_the_server_works_on_is_not_lost_however_long_it_takes(url: str, activities: str) -> None:
+    with psycopg.connect(url, autocommit=True) as admin:  # where they are off, a session does not say that it is active
+        admin.execute(f"ALTER DATABASE {postgres.name_of(url)} SET track_activities = {activities}".encode())
+    connecting = Connecting(target_of(url), Limits(verdict_s=0.5), None)
     for writes in (False, True):
         wire = connecting.wire(writes=writes)
         if writes:
-            with pytest.raises(Lost, match=r"no word from the server for 0\.2 s"):
-                wire.exchange([plain("SELECT pg_sleep(1)")])
+            with pytest.raises(Lost, match=r"no word from the server for 0\.5 s"):
+                wire.exchange([plain("SELECT pg_sleep(1.2)")])
         else:
-            assert len(wire.exchange([plain("SELECT pg_sleep(1)")])[0].rows()) == 1
+            assert len(wire.exchange([plain("SELECT pg_sleep(1.2)")])[0].rows()) == 1
             wire.close()
 
 
@@ -278,7 +281,7 @@ async def test_a_server_that_is_away_with_a_commit_in_doubt_breaks_the_store(url
     limits = Limits(busy_s=0.2, verdict_s=0.3)
     async with behind_a_proxy(url, limits) as (proxy, store):
         await own(store)
-        proxy.cut, proxy.late_s = Cut.SILENT, 3.0  # the server holds the row of the host: no verdict until then
+        proxy.cut, proxy.server = Cut.REQUEST, ("127.0.0.1", 1)
 
         with pytest.raises(StoreBroken) as broken:
             await store.commit(message(store, "m"))
@@ -286,6 +289,16 @@ async def test_a_server_that_is_away_with_a_commit_in_doubt_breaks_the_store(url
 
     async with open_store(url) as store:
         assert await landed(store, "m") == []
+
+
+async def test_a_lost_connection_on_which_the_server_waits_is_ended_by_who_asks_for_the_verdict(url: str) -> None:
+    limits = Limits(busy_s=0.2, verdict_s=0.3)
+    async with behind_a_proxy(url, limits) as (proxy, store):
+        await own(store)
+        proxy.cut, proxy.late_s = Cut.SILENT, 600.0  # meanwhile the server would hold the row of the host
+        with trio.fail_after(60):
+            await store.commit(message(store, "m"))
+        assert await landed(store, "m") == ["m"]
 
 
 @pytest.mark.slow

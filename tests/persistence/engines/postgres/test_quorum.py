@@ -149,6 +149,27 @@ async def test_a_commit_whose_wait_for_the_standby_is_cancelled_waits_on(pair: P
         await waiting(admin, but=second)
 
 
+async def test_a_commit_waits_for_a_standby_that_is_away_for_longer_than_a_verdict_may_take(pair: Pair) -> None:
+    settled: list[str] = []
+
+    async def commit(store: Store) -> None:
+        await store.commit(message(store, "m"))
+        settled.append("m")
+
+    async with open_store(pair.url, limits=Limits(verdict_s=0.5, busy_s=0.2)) as store:
+        await own(store)
+        pair.standby.stop()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(commit, store)
+            with psycopg.connect(pair.primary.url, autocommit=True) as admin:
+                await waiting(admin)
+                await trio.sleep(3.0)
+                assert settled == []
+                assert store.broken is None, "the server answers, and no standby does"
+            pair.standby.start(**REPLICATING)
+        assert await landed(store, "m") == settled == ["m"]
+
+
 async def test_a_store_stops_in_doubt_where_the_server_ceases_to_wait_under_a_commit(pair: Pair) -> None:
     broken: list[StoreBroken] = []
 

@@ -16,7 +16,7 @@ from tenure.persistence.engines.engine import Again
 from tenure.persistence.engines.listeners import NOWHERE, Hint, HintLine
 from tenure.persistence.facets.ownership.requests import FinishRequest
 from tenure.persistence.seams.executors import InlineExecutor, ThreadExecutor
-from tenure.persistence.writing.hinting.hinting import Hinting
+from tenure.persistence.writing.hinting.hinting import QUIET_S, Hinting
 from tenure.persistence.writing.hinting.pace import GAP_TO_ALL_S, SPARE_S
 from tests.kit.stores import name
 from tests.persistence.writing.hinting.test_pace import accept, take
@@ -118,6 +118,37 @@ async def test_a_host_believes_that_hints_arrive_when_one_of_its_own_has_and_unt
         await wait_all_tasks_blocked()
         assert called == [True, False]
         assert lines[0].is_closed
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_silent_line_is_asked_whether_hints_arrive_and_counts_as_lost_where_none_does(
+    autojump_clock: MockClock,
+) -> None:
+    lines: list[Line] = []
+
+    def open_line(_: int) -> HintLine:
+        lines.append(Line())
+        return lines[-1]
+
+    hinting = Hinting(open_line, InlineExecutor, lambda: ME)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hinting.serve)
+        await wait_all_tasks_blocked()
+        await trio.sleep(5 * QUIET_S)
+        assert [each.said for each in lines] == [[]], "where none has arrived yet the host looks anyway"
+        lines[0].come(Hint(host=ME, own=True))
+        await wait_all_tasks_blocked()
+        assert lines[0].said == [({}, set())]
+
+        await trio.sleep(2.2 * QUIET_S)
+        lines[0].come(Hint(host=ME, own=True))
+        assert lines[0].said[1:] == [({ME: set()}, None)], "only this host gets one, and it proves the line"
+        await trio.sleep(QUIET_S / 2)
+        assert not lines[0].is_closed
+        await trio.sleep(3 * QUIET_S)
+        assert lines[0].is_closed
+        assert not hinting.is_heard
+        assert len(lines) == 2
         nursery.cancel_scope.cancel()
 
 
