@@ -43,6 +43,7 @@ class CuttingProxy:
         cut: What is done to the next COMMIT; None: nothing. Taken away when it is done.
         late_s: Seconds for which a late COMMIT, or a silent end, is kept.
         cuts: How many it has made.
+        pause_s: Seconds before each piece of a request is passed on: a slow line.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -52,6 +53,7 @@ class CuttingProxy:
         self.cut: Cut | None = None
         self.late_s = 0.0
         self.cuts = 0
+        self.pause_s = 0.0
         self._open: set[trio.SocketStream] = set()
         self._swallowing: trio.SocketStream | None = None
         self._still = set[trio.SocketStream]()
@@ -91,6 +93,7 @@ class CuttingProxy:
         with suppress(*_BROKEN):
             while data := await client.receive_some(_PIECE):
                 await self._forwards(client)
+                await trio.sleep(self.pause_s)
                 if self.cut is not None and _WORD in data:
                     cut, self.cut = self.cut, None
                     self.cuts += 1

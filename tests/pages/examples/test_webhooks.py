@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, final
@@ -19,6 +20,7 @@ from typing import Any, final
 import pytest
 
 from tests.architecture.tree import ROOT
+from tests.kit import postgres
 from tests.kit.processes import running
 
 pytestmark = [pytest.mark.slow, pytest.mark.process]
@@ -76,9 +78,21 @@ class Server:
             assert time.monotonic() < until, f"{method} {path} is not answered: {failed!r}"
 
 
-def test_nothing_that_was_answered_is_lost_or_done_twice_by_workers_that_are_killed(tmp_path: Path) -> None:
+@pytest.fixture(params=["file", pytest.param("server", marks=pytest.mark.postgres)])
+def target(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[str]:
+    """Where the workers have their store."""
+    if request.param == "file":
+        yield str(tmp_path / "agents.db")
+        return
+    postgres.needs_server()
+    url = postgres.new_database()
+    yield url
+    postgres.drop([postgres.name_of(url)])
+
+
+def test_nothing_that_was_answered_is_lost_or_done_twice_by_workers_that_are_killed(target: str) -> None:
     command = [sys.executable, "-m", "uvicorn", "--workers", "2", "--port", "0", "--app-dir", ROOT / "examples"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "AGENTS": str(tmp_path / "agents.db")}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "AGENTS": target}
     command += ["--no-use-colors", "webhooks:app"]
     with running(command, env=environment, stderr=subprocess.STDOUT, start_new_session=True) as process:
         server = Server(process)

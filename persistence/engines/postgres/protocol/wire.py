@@ -211,6 +211,9 @@ class Wire:
         try:
             self._receive()
             self._forget_plans()
+            if self.in_transaction:
+                # The server counts a session as idle until it has a whole message, and a large one may take its time.
+                self._pg.send_flush_request()
             for each in commands:
                 self._send(each)
             self._sync()

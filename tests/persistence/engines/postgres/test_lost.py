@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -21,7 +21,8 @@ from tenure.persistence.engines.engine import Again, Statements
 from tenure.persistence.engines.postgres import user_queries
 from tenure.persistence.engines.postgres.connecting import Connecting
 from tenure.persistence.engines.postgres.protocol.errors import Lost
-from tenure.persistence.engines.postgres.protocol.wire import plain
+from tenure.persistence.engines.postgres.protocol.translation import translated
+from tenure.persistence.engines.postgres.protocol.wire import command, plain
 from tenure.persistence.engines.postgres.target import target_of
 from tenure.persistence.facets.conversation.sessions import AppendMessages
 from tenure.persistence.facets.erasing import erasing
@@ -141,6 +142,22 @@ def test_a_read_that_the_server_works_on_is_not_lost_however_long_it_takes(url: 
         else:
             assert len(wire.exchange([plain("SELECT pg_sleep(1.2)")])[0].rows()) == 1
             wire.close()
+
+
+async def test_a_value_that_takes_long_to_arrive_is_no_pause_between_two_requests(url: str) -> None:
+    parts = urlsplit(url)
+    limits = Limits(lease_s=1.0, renew_s=0.2)
+
+    def send(port: int) -> object:
+        theirs = urlunsplit(parts._replace(netloc=f"{parts.username}@127.0.0.1:{port}"))
+        with closing(Connecting(target_of(theirs), limits, None).wire(writes=True)) as wire:
+            wire.exchange([plain("BEGIN")])
+            asked = command("", translated("SELECT length(CAST(:text AS text))"), {"text": "x" * 3_000_000})
+            return wire.exchange([asked])[0].rows()
+
+    async with cutting_proxy(str(parts.hostname), int(parts.port or 0)) as proxy:
+        proxy.pause_s = 0.04  # 64 KiB each time: two seconds in all, and the server ends who pauses for one
+        assert await trio.to_thread.run_sync(send, proxy.port) == [(3_000_000,)]
 
 
 async def test_what_is_asked_between_groups_is_asked_again(url: str) -> None:
