@@ -1,8 +1,9 @@
-"""Stores that are promoted: what stands in them, as no code of the promotion reads it; and a process that promotes and dies.
+"""Stores that are promoted: what stands in them, as no code of the promotion reads it; and processes that promote and die.
 
-    python -m tests.kit.promoting SOURCE TARGET [AT]
+    python -m tests.kit.promoting
 
-promotes, and prints how many calls of a store it took; with AT it kills itself at that call.
+reads lines of a source, a target and a number. For each one a process promotes, and kills itself at that call of a store,
+or for 0 says how many it took; then a line says how it ended. It is forked: most of what a new one would cost is its imports.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ from __future__ import annotations
 import functools
 import os
 import signal
+import subprocess
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Any, final
 
 import apsw
@@ -28,6 +32,8 @@ from tenure.persistence.engines.sqlite.connections import Connection
 from tenure.persistence.engines.sqlite.writer import Writer as SqliteWriter
 from tenure.persistence.upkeep.promoting.ends import glance
 from tenure.persistence.upkeep.promoting.promote import Promotion, promote
+from tests.architecture.tree import ROOT
+from tests.kit.processes import running
 from tests.persistence.contracts.damage import SCHEMA
 
 Rows = dict[str, list[tuple[Any, ...]]]
@@ -124,14 +130,55 @@ class Mortal:
         return counted
 
 
-def main(source: str, target: str, at: int = 0) -> None:
+def promote_and_die(source: str, target: str, at: int) -> None:
     mortal = Mortal(at)
     for kind, names in COUNTED.items():
         for name in names:
             setattr(kind, name, mortal.around(getattr(kind, name)))
     trio.run(promote, source, target)
-    sys.stdout.write(f"{mortal.count}\n")
+    os.write(1, b"%d " % mortal.count)
+
+
+@final
+class Promoting:
+    """Promotes in processes of their own, see above."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def __call__(self, way: Way, at: int = 0) -> tuple[int, int]:
+        """How a process ended that is killed at this call, for 0 at none; and how many calls it took, 0 where it was killed."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{way.source}\t{way.target}\t{at}\n")
+        self._process.stdin.flush()
+        *calls, ended = map(int, self._process.stdout.readline().split())
+        return ended, sum(calls)
+
+
+@contextmanager
+def promoting() -> Generator[Promoting]:
+    command = [sys.executable, "-m", "tests.kit.promoting"]
+    with running(command, stdin=subprocess.PIPE, cwd=ROOT) as process:
+        yield Promoting(process)
+
+
+def main() -> None:
+    for line in sys.stdin:
+        source, target, at = line.rstrip("\n").split("\t")
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                promote_and_die(source, target, int(at))
+                code = 0
+            except BaseException:  # noqa: BLE001 - what a forked process may not leave by
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        _, status = os.waitpid(child, 0)
+        os.write(1, b"%d\n" % os.waitstatus_to_exitcode(status))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:]))
+    main()

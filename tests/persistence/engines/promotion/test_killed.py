@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,9 +12,8 @@ import pytest
 import tenure
 from tenure.errors import PromotionUnfinished, StorePromoted
 from tenure.persistence.upkeep.promoting.promote import promote
-from tests.architecture.tree import ROOT
 from tests.kit import postgres
-from tests.kit.promoting import Way, bytes_of, carried, is_open, is_server, rows_of
+from tests.kit.promoting import Promoting, Rows, Way, bytes_of, carried, is_open, is_server, promoting, rows_of
 from tests.kit.shares import TURN, few
 from tests.kit.stores import landed, message, own
 
@@ -25,11 +22,6 @@ KILLS = few(120, 20)
 
 LAST = 60
 """The last calls: what closes the source and opens the target is among them."""
-
-
-def promoting(way: Way, at: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tests.kit.promoting", way.source, way.target, str(at)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
 
 
 async def open_end(place: str, key: str) -> bool:
@@ -76,15 +68,20 @@ async def test_a_promotion_that_is_killed_leaves_one_end_open_and_is_ended_by_th
     async with tenure.open_store(filled) as store:
         await own(store, "z")
     before = carried(rows_of(str(filled)))
-    calls = int(promoting(await fresh(way, filled, tmp_path, 0)).stdout)
+    with promoting() as promote_in_process:
+        await every_kill(way, filled, tmp_path, before, promote_in_process)
+
+
+async def every_kill(way: Way, filled: Path, tmp_path: Path, before: Rows, promoting: Promoting) -> None:
+    ended, calls = promoting(await fresh(way, filled, tmp_path, 0))
+    assert ended == 0
     source = random.Random(TURN)
     early, late = range(1, calls - LAST), range(calls - LAST, calls + 1)
     chosen = sorted({*source.sample(early, KILLS // 2), *source.sample(late, KILLS // 2), calls})
     open_ends: set[tuple[bool, bool]] = set()
     for number, at in enumerate(chosen, 1):
         here = await fresh(way, filled, tmp_path, number)
-        killed = promoting(here, at)
-        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        assert promoting(here, at) == (-signal.SIGKILL, 0), at
 
         ends = (await open_end(here.source, "late"), begun(here.target) and await open_end(here.target, "later"))
         assert ends != (True, True), at
@@ -105,5 +102,6 @@ async def test_a_promotion_that_is_killed_leaves_one_end_open_and_is_ended_by_th
             ], at
         with pytest.raises(StorePromoted):
             await promote(here.source, tmp_path / "elsewhere.db")
+        postgres.drop([postgres.name_of(each) for each in (here.source, here.target) if is_server(each)])
 
     assert {(True, False), (False, True)} <= open_ends
