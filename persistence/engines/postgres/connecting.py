@@ -23,7 +23,7 @@ from .protocol.errors import Lost, is_not_yet
 from .protocol.patience import SILENCE_S, PatientConnection
 from .protocol.wire import Wire
 from .server.keeping import KEEPING, Keeping, commit_setting
-from .server.timeline import TIMELINE, Timeline, raised_of
+from .server.timeline import TIMELINE, Timeline, drawn_in
 from .target import Target
 
 T = TypeVar("T")
@@ -112,7 +112,7 @@ class Connecting:
             connection.close()
             raise CannotOpen(path=self.target.shown, detail=str(exc).strip()) from exc
         try:
-            self._check_timeline(Timeline(system=row[0], number=row[1], raised=row[2]))
+            self._check_timeline(Timeline(system=row[0], number=row[1], drawn=row[2]))
             if writes:
                 Keeping(row[3], row[4], row[5], row[-1]).check(self.durability)
         except BaseException:
@@ -202,8 +202,8 @@ class Connecting:
         ]
         calls.append(sql.SQL(_NO_TRANSACTION_TIMEOUT))
         # Before it is opened there may be no tables to ask.
-        raised = sql.SQL("0") if self.timeline is None else raised_of(self.target.schema)
-        asked: list[sql.Composable] = [*map(sql.SQL, TIMELINE), raised]
+        drawn = sql.SQL("0") if self.timeline is None else drawn_in(self.target.schema)
+        asked: list[sql.Composable] = [*map(sql.SQL, TIMELINE), drawn]
         if writes:
             asked += [sql.SQL(each) for each in KEEPING]
             calls.append(sql.SQL(commit_setting(self.durability)))

@@ -123,7 +123,7 @@ def make_ready(connection: psycopg.Connection, target: Target, here: Timeline, n
         if not check_schema(connection, target):
             _make(connection, target)
         _check_rights(connection, target)
-        return settle_in(connection, here, target.schema, now)
+        return settle_in(connection, here, now)
 
 
 def _check_rights(connection: psycopg.Connection, target: Target) -> None:

@@ -6,7 +6,7 @@ opens the store there first raises every counter from which something is handed 
 all hosts, before a host writes anything. A host that finds itself there with what it remembers stops (`Moved`).
 
 Two standbys of one server that are promoted one after another are on timelines of the same number, and the second knows nothing
-of the first. So the raise is drawn: it differs, and with it whatever the two hand out from there on.
+of the first. So a number is drawn where a store settles in, by which the two differ, and the raise of the counters with it.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ TIMELINE: Final = (
 """Asks for the two halves of a timeline. The control file shows the old timeline for a while after a promotion; the name of
 the log's file shows the new one at once. Any role may ask."""
 
-DRAWN: Final = 2**12
-"""A raise is one of so many multiples of `TOKEN_RAISE`."""
+RAISES: Final = 2**12
+"""Counters are raised by one of so many multiples of `TOKEN_RAISE`."""
 
 TABLE: Final = """CREATE TABLE timeline (
     singleton INTEGER PRIMARY KEY CHECK (singleton = 1), system BIGINT NOT NULL, number BIGINT NOT NULL,
-    database BIGINT NOT NULL, made_as BIGINT NOT NULL
+    database BIGINT NOT NULL, made_as BIGINT NOT NULL, drawn BIGINT NOT NULL
 )"""
 """Where the store stands. `made_as` is the number of this very table: what a dump makes anew has another one."""
 
@@ -43,7 +43,7 @@ _STANDS_IN: Final = (
     "'timeline'::regclass::oid::int8",
 )
 
-_STOOD: Final = "SELECT system, number, database, made_as FROM timeline"
+_STOOD: Final = "SELECT system, number, database, made_as, drawn FROM timeline"
 
 _RAISE_KEYS: Final = """
 SELECT setval(each, nextval(each) + %s) FROM (
@@ -60,12 +60,12 @@ class Timeline:
     Attributes:
         system: What `initdb` drew for it; its standbys have the same.
         number: One more with each promotion; None: a standby, which only reads.
-        raised: To which multiple of `TOKEN_RAISE` the tokens of the store were raised there; 0 for never.
+        drawn: The number that the store has drawn there; 0 before.
     """
 
     system: int
     number: int | None
-    raised: int = 0
+    drawn: int = 0
 
     @property
     def words(self) -> str:
@@ -79,10 +79,9 @@ def timeline_of(connection: psycopg.Connection) -> Timeline:
     return Timeline(system=row[0], number=row[1])
 
 
-def raised_of(schema: str) -> sql.Composed:
-    """Asks for `Timeline.raised`, of a store that has its tables."""
-    asking = sql.SQL("(SELECT coalesce(max(last_fence_token), 0) / {} FROM {}.store)")
-    return asking.format(sql.Literal(TOKEN_RAISE), sql.Identifier(schema))
+def drawn_in(schema: str) -> sql.Composed:
+    """Asks for `Timeline.drawn`, of a store that has its tables."""
+    return sql.SQL("(SELECT coalesce(max(drawn), 0) FROM {}.timeline)").format(sql.Identifier(schema))
 
 
 def has_moved(connection: psycopg.Connection) -> bool:
@@ -92,13 +91,13 @@ def has_moved(connection: psycopg.Connection) -> bool:
     """
     here = timeline_of(connection)
     row: Any = connection.execute(_STOOD).fetchone()
-    return here.number is not None and row is not None and row != _found(connection, here)
+    return here.number is not None and row is not None and row[:-1] != _found(connection, here)
 
 
-def settle_in(connection: psycopg.Connection, here: Timeline, schema: str, now: float) -> Timeline:
+def settle_in(connection: psycopg.Connection, here: Timeline, now: float) -> Timeline:
     """Note where the store stands, inside the transaction that checks the tables, which one connection has at a time.
 
-    Returns the same with how far the tokens of the store are raised there.
+    Returns the same with the number that was drawn there.
 
     Where it stood elsewhere: tokens and keys are raised, every host is lost, as one whose lease has lapsed is, and all that
     is unfinished in the inboxes counts as just come in, as numbers of transactions may begin anew.
@@ -108,19 +107,23 @@ def settle_in(connection: psycopg.Connection, here: Timeline, schema: str, now: 
     """
     found = _found(connection, here)
     row: Any = connection.execute(_STOOD).fetchone()
+    drawn = secrets.randbits(62)
     if row is None:
-        connection.execute("INSERT INTO timeline VALUES (1, %s, %s, %s, %s)", found)
-    elif row != found:
-        connection.execute("UPDATE timeline SET system = %s, number = %s, database = %s, made_as = %s", found)
-        by = TOKEN_RAISE * (1 + secrets.randbelow(DRAWN))
+        connection.execute("INSERT INTO timeline VALUES (1, %s, %s, %s, %s, %s)", (*found, drawn))
+    elif row[:-1] == found:
+        drawn = row[-1]
+    else:
+        connection.execute(
+            "UPDATE timeline SET system = %s, number = %s, database = %s, made_as = %s, drawn = %s", (*found, drawn)
+        )
+        by = TOKEN_RAISE * (1 + drawn % RAISES)
         _raise_tokens(connection, by)
         connection.execute(_RAISE_KEYS, (by,))
         connection.execute(
             "UPDATE hosts SET lost_at = %s, lost_how = 'lapsed' WHERE closed_at IS NULL AND lost_at IS NULL", (now,)
         )
         connection.execute("UPDATE inputs SET landed = DEFAULT WHERE finished_at IS NULL")
-    raised: Any = connection.execute(sql.SQL("SELECT {}").format(raised_of(schema))).fetchone()
-    return evolve(here, raised=raised[0])
+    return evolve(here, drawn=drawn)
 
 
 def _found(connection: psycopg.Connection, here: Timeline) -> tuple[Any, ...]:
