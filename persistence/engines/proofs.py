@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol, final
+import re
+from typing import Final, Protocol, final
+
+_LEASE: Final = re.compile(r"tenure \w+ lease ([0-9]+\.?[0-9]*(?:e[+-]?[0-9]+)?|inf)")
 
 
 class HostProofs(Protocol):
@@ -65,3 +68,14 @@ class NoProofs:
 
     def let_go(self, _incarnation: str, /) -> None:
         """See `HostProofs.let_go`: nothing is held."""
+
+
+def name_of_sessions(drawn: str, lease_s: float) -> str:
+    """How a host names its sessions on a server: by what was drawn for it, and by its lease, which others judge it by."""
+    return f"tenure {drawn} lease {float(lease_s)!r}"
+
+
+def lease_of(files: str | None) -> float | None:
+    """The lease of a host by what its row says, in seconds; None where it says nothing of that."""
+    found = None if files is None else _LEASE.fullmatch(files)
+    return None if found is None else float(found[1])

@@ -34,7 +34,7 @@ from tenure.persistence.engines.engine import (
     WriteConnection,
 )
 from tenure.persistence.engines.promotion import refuse_promoted
-from tenure.persistence.engines.proofs import HostProofs
+from tenure.persistence.engines.proofs import HostProofs, lease_of
 from tenure.persistence.model.values import DurabilityClass, LogicalRuntimeId
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
@@ -231,11 +231,19 @@ def other_hosts(statements: Statements, host: int) -> OtherHosts:
 @final
 @frozen(kw_only=True, slots=True)
 class Sighting:
-    """A counter and a breath (`HostProofs.breath`), and when they were first seen on the observer's clock."""
+    """A counter and a breath (`HostProofs.breath`), and when they were first seen on the observer's clock.
+
+    And for how many seconds the host may stand still, by its row; None: as long as the observer.
+    """
 
     counter: int
     first_seen: float
     breath: object | None = None
+    lease_s: float | None = None
+
+    def lease(self, of_observer: float) -> float:
+        """After how many seconds the host is judged."""
+        return of_observer if self.lease_s is None else self.lease_s
 
 
 Sightings = Mapping[int, Sighting]
@@ -268,11 +276,11 @@ def sight(
         known = before.get(host.host)
         breath = breaths.get(host.host)
         if slept or known is None or known.counter != host.counter or known.breath != breath:
-            known = Sighting(counter=host.counter, first_seen=now, breath=breath)
+            known = Sighting(counter=host.counter, first_seen=now, breath=breath, lease_s=lease_of(host.files))
         noted[host.host] = known
     return noted
 
 
 def lapsed(noted: Sightings, *, now: float, lease_s: float) -> tuple[int, ...]:
-    """The hosts whose counter stood still for one lease."""
-    return tuple(host for host, sighting in noted.items() if now - sighting.first_seen >= lease_s)
+    """The hosts whose counter stood still for one lease: their own, where their rows say it, else the observer's `lease_s`."""
+    return tuple(host for host, sighting in noted.items() if now - sighting.first_seen >= sighting.lease(lease_s))

@@ -214,8 +214,9 @@ class HostWatch:
 
     def _lapse_in(self) -> float:
         """Seconds until a host can be judged lapsed, as far as it has been seen."""
-        seen = [each.first_seen for each in self._sightings.values()]
-        return min(seen) + self._store.limits.lease_s - self._looked_at if seen else math.inf
+        lease_s = self._store.limits.lease_s
+        ends = [each.first_seen + each.lease(lease_s) for each in self._sightings.values()]
+        return min(ends, default=math.inf) - self._looked_at
 
     async def _take_over_what_is_left(self) -> None:
         while True:

@@ -15,6 +15,7 @@ from psycopg import sql
 
 from tenure.errors import CannotOpen, WeakDurability
 from tenure.persistence.engines.engine import Again, Moved
+from tenure.persistence.engines.proofs import name_of_sessions
 from tenure.persistence.model.numbers import milliseconds
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.limits import Limits
@@ -71,7 +72,7 @@ class Connecting:
         self.limits = limits
         self.durability = durability
         self.timeline: Timeline | None = None
-        self.sessions = f"tenure {secrets.token_hex(8)}"
+        self.sessions = name_of_sessions(secrets.token_hex(8), limits.lease_s)
 
     def connect(self, *, writes: bool, lock_s: float | None = None) -> PatientConnection:
         """One connection, set. It waits for the lock of another for `lock_s` seconds; None: `Limits.busy_s`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from trio.testing import MockClock
 
 from tenure.errors import Closed, Contended, RuntimeOwned, StaleFence, StoreLocked
 from tenure.persistence.commits.commit import Commit
+from tenure.persistence.engines.proofs import lease_of, name_of_sessions
 from tenure.persistence.engines.sqlite.options import SqliteOptions
 from tenure.persistence.engines.sqlite.system.files import Files, OsFiles
 from tenure.persistence.facets.ownership.lifecycle import Hold
@@ -282,6 +284,22 @@ def test_a_counter_that_stands_still_for_one_lease_is_judged_lapsed() -> None:
     noted = seen(100, 5)
     assert lapsed(seen(114, 5, noted), now=114, lease_s=15) == ()
     assert lapsed(seen(115, 5, noted), now=115, lease_s=15) == (7,)
+
+
+def test_a_host_whose_row_says_its_lease_is_judged_by_that() -> None:
+    files = name_of_sessions("ab12", 60.0)
+    noted = sight({}, [OtherHost(host=7, incarnation="x", counter=5, files=files)], now=100, slept=False)
+    assert lapsed(noted, now=159, lease_s=15) == ()
+    assert lapsed(noted, now=160, lease_s=15) == lapsed(noted, now=160, lease_s=600) == (7,)
+    assert [lease_of(name_of_sessions("ab12", each)) for each in (0.25, 1e-9, 1e22, math.inf)] == [
+        0.25,
+        1e-9,
+        1e22,
+        math.inf,
+    ]
+    assert [
+        lease_of(each) for each in (None, "", "12:34", "tenure ab12", "tenure ab12 lease x", "tenure a lease 1e")
+    ] == [None] * 6
 
 
 def test_a_counter_that_moves_begins_anew() -> None:

@@ -143,6 +143,16 @@ async def test_a_host_that_was_judged_dead_registers_anew_and_its_verdicts_are_f
         assert await landed(judge, "m") == ["m"]
 
 
+async def test_a_host_is_judged_by_its_own_lease_and_not_by_that_of_who_judges(url: str) -> None:
+    async with (
+        tenure.open_supervisor(url, behaviours={}, limits=tenure.Limits(lease_s=600.0, renew_s=60.0)) as slow,
+        tenure.open_supervisor(url, behaviours={}, limits=tenure.Limits(lease_s=0.5, renew_s=0.1)),
+    ):
+        await trio.sleep(1.5)
+        async with slow.store.read_connection() as connection:
+            assert await connection.query("SELECT lost_at FROM hosts") == [(None,), (None,)]
+
+
 @pytest.mark.process
 @pytest.mark.slow
 async def test_hosts_that_are_killed_are_followed_by_others_and_every_input_is_consumed_once(url: str) -> None:
