@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -33,7 +34,7 @@ from tenure.persistence.engines.sqlite.writer import Writer as SqliteWriter
 from tenure.persistence.upkeep.promoting.ends import glance
 from tenure.persistence.upkeep.promoting.promote import Promotion, promote
 from tests.architecture.tree import ROOT
-from tests.kit.processes import running
+from tests.kit.processes import PATIENCE_S
 from tests.persistence.contracts.damage import SCHEMA
 
 Rows = dict[str, list[tuple[Any, ...]]]
@@ -152,15 +153,22 @@ class Promoting:
         assert self._process.stdout is not None
         self._process.stdin.write(f"{way.source}\t{way.target}\t{at}\n")
         self._process.stdin.flush()
-        *calls, ended = map(int, self._process.stdout.readline().split())
+        killer = threading.Timer(PATIENCE_S, self._process.kill)
+        killer.start()
+        said = self._process.stdout.readline()
+        killer.cancel()
+        *calls, ended = map(int, said.split())
         return ended, sum(calls)
 
 
 @contextmanager
 def promoting() -> Generator[Promoting]:
     command = [sys.executable, "-m", "tests.kit.promoting"]
-    with running(command, stdin=subprocess.PIPE, cwd=ROOT) as process:
-        yield Promoting(process)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        try:
+            yield Promoting(process)
+        finally:
+            process.kill()
 
 
 def main() -> None:
