@@ -800,7 +800,7 @@ CREATE TABLE queue_failures (
     digest BLOB NOT NULL,
     scheme INTEGER NOT NULL DEFAULT 1
 );
-CREATE INDEX queue_failures_of_session ON queue_failures (session_id);
+CREATE INDEX queue_failures_of_session ON queue_failures (session_id, retry_at);
 
 -- A rate holds over all hosts: each start within its time has a row.
 

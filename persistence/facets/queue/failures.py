@@ -63,6 +63,11 @@ def of_session(statements: Statements, session_id: str) -> dict[int, StoredFailu
     return {row[0]: decode_row(row) for row in statements.all("failures.of_session", session_id=session_id)}
 
 
+def not_dead(statements: Statements, session_id: str) -> dict[int, StoredFailure]:
+    """Those of them that are tried again, by batch: what a claim has to do with. Raises `Corrupt`."""
+    return {row[0]: decode_row(row) for row in statements.all("failures.not_dead", session_id=session_id)}
+
+
 def find(statements: Statements, batch: int) -> StoredFailure | None:
     """The failure of a batch, or None. Raises `Corrupt`."""
     row = statements.one("failures.of_batch", batch=batch)

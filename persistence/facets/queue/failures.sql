@@ -9,6 +9,11 @@ SELECT batch, session_id, attempts, crashes, failed_at, retry_at, error, digest,
 SELECT batch, session_id, attempts, crashes, failed_at, retry_at, error, digest, scheme
 FROM queue_failures WHERE session_id = :session_id ORDER BY batch;
 
+-- name: failures.not_dead
+-- However many are dead, they are passed over by the index.
+SELECT batch, session_id, attempts, crashes, failed_at, retry_at, error, digest, scheme
+FROM queue_failures WHERE session_id = :session_id AND retry_at IS NOT NULL;
+
 -- name: failures.keys
 SELECT batch FROM queue_failures WHERE batch > :after ORDER BY batch LIMIT :count;
 

@@ -38,13 +38,13 @@ WHERE session_id = :session_id AND claim IS NULL AND delayed_until <= :now_ms;
 
 -- name: queue.front
 -- The first batch of a session that stands in the queue and is free, when the next of those is due that wait for their time, and
--- whether there are claims or failures: all that decides a claim, where there are none.
+-- whether there are claims, or failures that are tried again: all that decides a claim, where there are none.
 SELECT h.batch, h.session_id, h.source_key, h.claim, h.delayed_until, h.fence, h.delivery, h.slot, h.merge_key, h.available_at,
     h.enqueued_at, h.digest, h.scheme, h.payloads,
     (SELECT d.delayed_until FROM queue_batches d
      WHERE d.session_id = :session_id AND d.claim IS NULL AND d.delayed_until IS NOT NULL ORDER BY d.delayed_until LIMIT 1),
     (SELECT c.claim FROM queue_claims c WHERE c.session_id = :session_id LIMIT 1),
-    (SELECT f.batch FROM queue_failures f WHERE f.session_id = :session_id LIMIT 1)
+    (SELECT f.batch FROM queue_failures f WHERE f.session_id = :session_id AND f.retry_at IS NOT NULL LIMIT 1)
 FROM (SELECT 1 AS one) o
 LEFT JOIN queue_batches h ON h.batch = (
     SELECT b.batch FROM queue_batches b

@@ -118,14 +118,14 @@ def _serve(tx: Transaction, change: ServeNext) -> Served:
     taken = choosing.first_alone(tx, change.session_id, QueuedWorkClaimBoundary.IDLE, change.count, unfailed=True)
     if taken is not None:
         return _start(tx, change, taken, (), None)
-    failed = failures.of_session(tx, change.session_id)
+    failed = failures.not_dead(tx, change.session_id)
     failures.let_come(tx, failed)
     found = claims.of_session(tx, change.session_id)
     holding = tuple([claim for claim in found if claim.holds(change.lapsed)])
     for claim in found:
         if claim not in holding:
             _end_interrupted(tx, claim, failed, change.max_crashes)
-            failed = failures.of_session(tx, change.session_id)
+            failed = failures.not_dead(tx, change.session_id)
     now_ms = int(tx.now * 1000)
     if len(holding) + sum([each.waits(now_ms) for each in failed.values()]) >= change.per_session:
         return Served(seen=holding)
@@ -181,7 +181,7 @@ def _choose(tx: Transaction, change: ServeNext, failed: dict[int, StoredFailure]
 
 def _fail(tx: Transaction, change: FailClaim) -> None:
     claim = whole(tx, change.completion)
-    failed = failures.of_session(tx, claim.session_id)
+    failed = failures.not_dead(tx, claim.session_id)
     claims.give_back(tx, claim)
     now_ms = int(tx.now * 1000)
     for key in claim.batches:

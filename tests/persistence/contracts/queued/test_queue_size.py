@@ -9,8 +9,10 @@ from typing import Any, cast
 import apsw
 import pytest
 
-from tenure import Store
+from tenure import QueuedWorkClaim, SessionId, Store
+from tenure.persistence.contracts.queued.serving import Serving
 from tenure.persistence.engines.statements import load_statements
+from tenure.persistence.facets.queue.serving import Served, ServeNext
 from tenure.persistence.store import ground_of
 from tests.kit.seen import open_seen_store
 from tests.persistence.contracts.damage import execute
@@ -67,6 +69,44 @@ async def test_a_claim_reads_a_handful_of_rows_of_a_hundred_thousand(tmp_path: P
         )
 
 
+DEAD = """
+INSERT INTO queue_failures (batch, session_id, attempts, crashes, failed_at, retry_at, error, digest)
+SELECT batch, session_id, 1, 1, 0, NULL, 'no', x'00' FROM queue_batches WHERE batch >= 1000
+"""
+"""A failure for the last time of each of the copies, also with a digest that is not its own."""
+
+
+async def test_what_a_worker_does_reads_none_of_ten_thousand_that_are_dead() -> None:
+    """Dead work is in the way of no other: each claim, failure and look once read every dead batch of its session."""
+    steps = 0
+
+    def step() -> bool:
+        nonlocal steps
+        steps += 1
+        return False
+
+    async with open_seen_store(":memory:") as store:
+        await put(store, draft("first"), draft("fails"), draft("last"))
+        await execute(store, COPIES.format(delayed="9223372036854775807"), 10_000)
+        await execute(store, DEAD)
+        serving = Serving(ground_of(store))
+        next_one = ServeNext(
+            session_id="s", owner_id="w", ttl_ms=60_000, count=1, per_session=1, max_crashes=5, name_following=True
+        )
+        await between_groups(store, lambda: database(store).set_progress_handler(step, 50))
+
+        served = [await serving.claim(next_one)]
+        served.append(await serving.complete_and_claim(held_by(served[-1]), next_one))
+        await serving.fail(held_by(served[-1]), "no", 0.0)
+        served.append(await serving.claim(next_one))
+        await serving.complete(held_by(served[-1]))
+        (head,) = (await serving.look([SessionId("s")], 1)).ready
+
+    assert [texts(each.claim) for each in served] == [["first"], ["fails"], ["fails"]]
+    assert (served[-1].attempts, head.batch) == (1, 3)
+    assert steps * 50 < 10_000, "virtual machine steps of all of it; a walk over the dead takes some ten thousand"
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -81,7 +121,7 @@ async def test_a_claim_reads_a_handful_of_rows_of_a_hundred_thousand(tmp_path: P
             "claims.of_session",
         ),
         *(
-            "failures.of_session",
+            "failures.not_dead",
             "failures.delete_of_claim",
             "heads.of_session",
             "rates.by_name",
@@ -125,6 +165,11 @@ async def test_a_piece_of_work_is_seven_statements_and_each_row_is_read_once() -
         *("queue.front", "claims.insert", "queue.take"),
         *("queue.delete_of_claim", "claims.delete"),
     ]
+
+
+def held_by(served: Served) -> QueuedWorkClaim:
+    assert served.claim is not None
+    return served.claim
 
 
 def _names(sql: str) -> list[str]:
