@@ -63,7 +63,7 @@ def first_alone(
 ) -> list[StoredBatch] | None:
     """Let what waited for its time stand in the queue; what a claim takes, where that is the first batch or nothing.
 
-    None: there are claims, or others may join it; with `unfailed` also where work of the session has failed.
+    None: there are claims, or others may join it; with `unfailed` also where work of the session failed and is tried again.
     """
     row = tx.one("queue.front", session_id=session_id)
     if row is not None and row[_DELAYED] is not None and _come(tx, session_id, row[_DELAYED]):
@@ -89,11 +89,16 @@ def let_come(tx: Transaction, session_id: str) -> None:
 
 
 def _come(tx: Transaction, session_id: str, until: int) -> bool:
-    """Whether there is one that is due, by the store's clock, which never goes back (design §13)."""
+    """Whether there is one that is due, by the wall clock; it stands in the queue then, also where that is set back.
+
+    Not by the mark of the state's clock, which never goes back: once set far ahead, it would let everything come at once.
+    """
     check_row((until,), (int,), batches.RECORD, session_id)
-    due = until <= int(max(values.high_water(tx) or 0.0, tx.now) * 1000)
+    now_ms = int(tx.now * 1000)
+    due = until <= now_ms
     if due:
-        tx.write("queue.let_come", session_id=session_id, now_ms=int(values.raise_mark(tx, tx.now) * 1000))
+        values.raise_mark(tx, tx.now)  # for `_check_due`, which asks later whether it was due
+        tx.write("queue.let_come", session_id=session_id, now_ms=now_ms)
     return due
 
 

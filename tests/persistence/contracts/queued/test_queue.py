@@ -320,6 +320,21 @@ async def test_a_batch_that_was_due_once_stays_so_where_the_clock_is_set_back(tm
         assert texts(await claim(store)) == ["delayed"]
 
 
+async def test_a_clock_that_once_stood_ahead_lets_nothing_come_before_its_time(tmp_path: Path) -> None:
+    """By the mark of the state's clock, which never goes back, all that was delayed came at once until the day it had shown."""
+    clock = Clock()
+    async with tenure.open_store(tmp_path / "a.db", seams=Seams(wall_clock=clock)) as store:
+        clock.now = 90_000.0
+        await store.state.set("key", b"value", ttl=5)
+        clock.now = 1_000.0
+        (delayed,) = await put(store, draft("delayed", at_ms=1_010_000))
+
+        assert await claim(store) is None
+        assert await claim_ids(store, [delayed]) is None
+        clock.now = 1_010.0
+        assert texts(await claim(store)) == ["delayed"]
+
+
 # By ids
 
 
