@@ -8,7 +8,7 @@ from typing import Final, final
 
 from attrs import evolve
 
-from tenure.errors import QueuedWorkClaimExpired, UnsupportedReadScope
+from tenure.errors import UnsupportedReadScope
 from tenure.persistence.commits.commit import Change, Commit, CommitResult
 from tenure.persistence.commits.upkept import PAGE, PrunedPage
 from tenure.persistence.engines.engine import Statements
@@ -135,9 +135,6 @@ class SessionsContract:
             PayloadTooLarge: A payload, a part, a frame or the config is larger than `Limits.payload_bytes`.
         """
         encoded = encode_commit(commit)
-        for claim in encoded.claims:
-            if claim.session_id != encoded.session_id:
-                raise QueuedWorkClaimExpired(session_id=encoded.session_id, claim_id=claim.claim_id)
         completed = [CompleteClaim(completion=claim) for claim in encoded.claims]
         enqueued = [EnqueueBatch(batch=batch) for batch in encoded.batches]
         stamps = [StampAttachments(session_id=encoded.session_id, attachment_ids=encoded.attachments)]

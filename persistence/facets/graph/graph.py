@@ -10,7 +10,7 @@ from typing import Final, final
 
 from attrs import field, frozen
 
-from tenure.errors import HeadRevisionConflict, NodeConflict, PayloadTooLarge
+from tenure.errors import HeadRevisionConflict, NodeConflict, PayloadTooLarge, QueuedWorkClaimExpired
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.commits.facet import Facet, Handler
 from tenure.persistence.commits.transaction import Transaction
@@ -100,6 +100,9 @@ def _check(tx: Transaction, change: CommitGraph) -> None:
     actual = 0 if record is None else record.revision
     if actual != commit.expected:
         raise HeadRevisionConflict(session_id=commit.session_id, expected=commit.expected, actual=actual)
+    for claim in commit.claims:
+        if claim.session_id != commit.session_id:  # it may hold, and be none of this commit's business
+            raise QueuedWorkClaimExpired(session_id=commit.session_id, claim_id=claim.claim_id)
     if commit.largest > tx.limits.payload_bytes:
         raise PayloadTooLarge(size=commit.largest, limit=tx.limits.payload_bytes)
 

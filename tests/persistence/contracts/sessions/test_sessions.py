@@ -383,6 +383,29 @@ async def test_a_turn_whose_claim_no_longer_holds_writes_nothing(store: Store) -
         await commit(store, 7, completed_queue_claims=(lost.completion(),))
 
 
+async def test_a_claim_of_another_session_is_asked_for_after_fence_turn_and_revision(store: Store) -> None:
+    await store.queue.enqueue_queued_work(draft("others", "other"))
+    held = await store.queue.claim_ready_queued_work("other", "me", QueuedWorkClaimBoundary.IDLE, 60_000, 1)
+    assert held is not None
+    foreign: dict[str, Any] = {"completed_queue_claims": (held.completion(),)}
+    first = await commit(store, 0, node("a"), turn_id="t")
+
+    with pytest.raises(TurnCommitConflict):
+        await commit(store, 0, node("a"), turn_id="t", **foreign)
+    with pytest.raises(HeadRevisionConflict):
+        await commit(store, 0, node("b"), **foreign)
+    with pytest.raises(QueuedWorkClaimExpired):
+        await commit(store, 1, node("b", "a"), **foreign)
+    await store.runtimes.commit_session_snapshot("alice", delta("one", session="owned"))
+    await Owner(store, "alice").own()
+    turn = RuntimeCommit(session_id="owned", expected_head_revision=1, **foreign)
+    with pytest.raises(StaleFence):
+        await store.sessions.commit_runtime_state(turn)
+
+    assert await commit(store, 0, node("a"), turn_id="t") == first
+    assert len(await store.queue.list_queued_work("other")) == 1
+
+
 async def test_a_turn_that_was_claimed_anew_is_the_same_turn_and_returns_the_first_result(store: Store) -> None:
     await store.queue.enqueue_queued_work(draft("first"))
     done = (await claim(store)).completion()
