@@ -77,7 +77,7 @@ class Store:
         self.journal = JournalContract(self)
         self.state = StateContract(self)
         self.queue = QueueContract(self._ground)
-        self.attachments = AttachmentsContract(self._ground)
+        self.attachments = AttachmentsContract(self._ground, self._erasures)
         self.sessions = SessionsContract(self, self.queue, self.attachments, self._ground)
         if seams.observer is not None:
             seams.observer.opened(Inside(opened.connection, runner, self._writer, executor))

@@ -17,7 +17,6 @@ from tenure.persistence.engines.blobs import Blobs
 from tenure.persistence.facets.attachments import attachments
 from tenure.persistence.facets.attachments.attachments import (
     BeginRemoval,
-    EndRemoval,
     ForgetAttachment,
     ForgetOrphans,
     RecordIntent,
@@ -35,6 +34,7 @@ from tenure.persistence.reading import callers_files
 from tenure.persistence.writing.host_row import other_hosts
 
 from .access import BlobAccess
+from .erasing import Erasures
 from .gone.dead_hosts import DeadHosts
 from .gone.removals import bring_back, remove_begun
 
@@ -64,9 +64,10 @@ class AttachmentsContract:
     intent and its bytes, which `collect` takes once this host has gone.
     """
 
-    def __init__(self, store: BlobAccess) -> None:
-        """Bind to an open store."""
+    def __init__(self, store: BlobAccess, erasures: Erasures) -> None:
+        """Bind to an open store, and to what carries on there what is begun."""
         self._store = store
+        self._erasures = erasures
         self._dead_hosts = DeadHosts(store)
 
     def bind(self, session_id: SessionId | str) -> SessionScopedAttachmentStore:
@@ -226,7 +227,7 @@ class AttachmentsContract:
         try:
             return await remove_begun(self._store, attachment_id)
         finally:
-            await self._write(EndRemoval(attachment_id=attachment_id))
+            await self._erasures.end_removal(attachment_id)
 
     # Bytes
 

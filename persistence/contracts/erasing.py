@@ -126,6 +126,7 @@ class Erasures:
         self._turn = trio.Lock()
         self._stirred = trio.Event()
         self._unremoved: set[str] = set()
+        self._unended: set[str] = set()
         self._dead_hosts = DeadHosts(store)
 
     async def erase(self, runtime_id: LogicalRuntimeId, *, peers: bool) -> Erasure:
@@ -147,6 +148,18 @@ class Erasures:
             stays=_STAYS if stored.peers else (*_STAYS, _COPIES),
             counts=dict(counts),
         )
+
+    async def end_removal(self, attachment_id: str) -> None:
+        """Let writers at bytes again whose removal this host has begun and carried out.
+
+        Raises as `Store.commit`; where there was no way now, it follows by itself.
+        """
+        self._unended.add(attachment_id)
+        try:
+            await self._end_removal(attachment_id)
+        finally:
+            if attachment_id in self._unended:
+                self._stirred.set()
 
     def stir(self) -> None:
         """Look for what is not done: a host has died that may have begun it."""
@@ -174,6 +187,8 @@ class Erasures:
     async def _carry_on_all(self) -> bool:
         # On the connection that is open already: a store without erasures opens no reader for this.
         left = False
+        for attachment_id in [*self._unended]:
+            await self._end_removal(attachment_id)
         for runtime_id in await self._store.between_groups(erasing.unfinished):
             try:
                 async with self._turn:
@@ -261,6 +276,10 @@ class Erasures:
             return  # the mark stays, so that no writer puts them meanwhile
         await self._write(EndRemoval(attachment_id=attachment_id))
         self._unremoved.discard(attachment_id)
+
+    async def _end_removal(self, attachment_id: str) -> None:
+        await self._write(EndRemoval(attachment_id=attachment_id))
+        self._unended.discard(attachment_id)
 
     async def _remove_left(self) -> bool:
         """Bytes that could not be removed, and those that a host that has died had marked; whether any stay, also another's."""

@@ -340,6 +340,33 @@ async def test_bytes_that_could_not_be_removed_may_be_put_again(tmp_path: Path, 
         assert await store.attachments.collect(NEVER) == 1
 
 
+async def test_a_removal_whose_end_could_not_be_written_ends_by_itself(tmp_path: Path) -> None:
+    """Another process had the lock for too long: the bytes were kept from every writer until this host closed."""
+    async with open_seen_store(tmp_path / "a.db") as one, open_seen_store(tmp_path / "a.db") as other:
+        attachment_id = await one.attachments.put("s", b"report")
+        await one.attachments.forget("s", attachment_id)
+        commit = ground_of(one).commit
+        refused: list[Commit] = []
+
+        async def refuse_the_first_end(given: Commit) -> CommitResult:
+            if isinstance(given.changes[0], EndRemoval) and len(refused) < 2:
+                refused.append(given)
+                raise Contended(detail="another process has the lock")
+            return await commit(given)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ground_of(one), "commit", refuse_the_first_end)
+            with pytest.raises(Contended):
+                await one.attachments.collect(NEVER)
+            with trio.fail_after(30):
+                assert await other.attachments.put("s", b"report") == attachment_id
+
+        assert len(refused) == 2
+        assert await one.attachments.get("s", attachment_id) == b"report"
+        await one.attachments.forget("s", attachment_id)
+        assert await one.attachments.collect(NEVER) == 1
+
+
 async def test_a_host_that_wakes_late_removes_no_bytes_that_were_put_meanwhile(tmp_path: Path) -> None:
     async with open_seen_store(tmp_path / "a.db") as late, open_seen_store(tmp_path / "a.db") as store:
         attachment_id = await late.attachments.put("s", b"report")
