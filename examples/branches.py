@@ -3,11 +3,13 @@
     python examples/branches.py persistence                         # reads tenure's own source
     python examples/branches.py persistence --db a.db --kill-at 20  # dies by SIGKILL at a point in the middle
     python examples/branches.py persistence --db a.db               # goes on from there; the report is the same
+    python examples/branches.py persistence --db postgresql://...   # on a server
 
 Three readers look at the same files, each on its own branch, which begins at the question. Every turn is one commit: the node
 that it adds, what it cost, and its stamp. The stamp is the turn's id: a turn that had landed when the process died writes
 nothing when it comes again, and returns what it returned then. When all have ended, the head moves to the branch that has
-found the most, its report becomes a part of the session's checkpoint, and the other branches get tombstones.
+found the most, its report is attached with the same turn, and the other branches get tombstones. The bytes of the report are
+on disk before that turn: where it never lands they are an orphan, and it is stored once however often it is put.
 """
 
 from __future__ import annotations
@@ -59,6 +61,7 @@ class Conversation:
     def __init__(self, store: tenure.Store, killer: Killer) -> None:
         """Nothing was read yet."""
         self.session = store.sessions.bind(SESSION)
+        self.files = store.attachments.bind(SESSION)
         self._killer = killer
 
     async def turn(self, turn_id: str, **commit: Any) -> None:
@@ -118,11 +121,13 @@ async def converse(store: tenure.Store, folder: Path, plan: list[str], killer: K
         found = {reader: await talk.found_on(leaf) for reader, leaf in leaves.items()}
         best = max(found, key=lambda reader: len(found[reader]))
         rows = "".join(f"{len(found[reader]):8} {reader}\n" for reader in READERS)
-        report = tenure.CheckpointPart(body=f"the most was found by {best}\n{rows}".encode())
+        report = await talk.files.put(f"the most was found by {best}\n{rows}".encode(), "report.txt")
+        killer.point()
         await talk.turn(
             "report",
             nodes=(tenure.SessionNodeRecord(node_id="report", parent_node_id=leaves[best], payload=b'{"best": true}'),),
-            checkpoint=tenure.SessionCheckpoint(turn_state={"best": best}, parts={"report": report}),
+            checkpoint=tenure.SessionCheckpoint(turn_state={"best": best, "report": report}),
+            committed_attachment_ids=(report,),
         )
     read = await talk.session.load_session(tenure.ActivePath())
     if read is None or read.checkpoint is None:
@@ -133,10 +138,10 @@ async def converse(store: tenure.Store, folder: Path, plan: list[str], killer: K
     killer.point()
     await talk.session.vacuum()
     killer.point()
-    return (read.checkpoint.parts["report"].body or b"").decode()
+    return (await talk.files.get(read.checkpoint.turn_state["report"])).decode()
 
 
-async def run(db: Path, folder: Path, plan: list[str], killer: Killer) -> str:
+async def run(db: str, folder: Path, plan: list[str], killer: Killer) -> str:
     """Open the store and converse."""
     async with tenure.open_store(db) as store:
         return await converse(store, folder, plan, killer)
@@ -146,7 +151,7 @@ def main() -> None:
     """Read the options and converse."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="whose Python files are read")
-    parser.add_argument("--db", type=Path, default=Path(":memory:"), help="the store (default: in memory)")
+    parser.add_argument("--db", default=":memory:", help="the store: a file, or a database's URL (default: in memory)")
     parser.add_argument("--kill-at", type=int, help="die by SIGKILL at this point of the conversation")
     given = parser.parse_args()
     plan = sorted(path.relative_to(given.folder).as_posix() for path in given.folder.rglob("*.py"))
