@@ -2,9 +2,9 @@
 
 Theory of operation. A look reads the heads of all sessions that are served. Between two looks the heads are kept in memory:
 what is queued in this process is heard of, and each claim names what follows it, so that the next head of a session is known
-when its work is done. A look is asked for where that does not do: something of another host, a failure, a cancellation, a
-delay, a rate, or several claims of one session at once. Between two looks stands ten times as long as a look takes, so that a
-host with very many sessions does not spend its time with looking.
+when its work is done; or at once, where a session may have several claims. A look is asked for where that does not do:
+something of another host, a failure, a cancellation, a delay, or a rate that was used up. Between two looks stands ten times as
+long as a look takes, so that a host with very many sessions does not spend its time with looking.
 """
 
 from __future__ import annotations
@@ -64,11 +64,6 @@ class Choosing:
         self._stale, self._looking = True, False
         self._news = trio.Event()
 
-    @property
-    def knows_following(self) -> bool:
-        """Whether claims name what follows them: where a session has one at a time, and no rate is asked."""
-        return self._terms.per_session == 1 and self._terms.rate is None
-
     def listening(self) -> AbstractContextManager[None]:
         """Hear of what is queued, in the block."""
         return self._serving.heard_by(self._hear)
@@ -78,8 +73,8 @@ class Choosing:
         if session_id is not None and not self._serves(session_id):
             return
         following = None if session_id is None else self._following.get(session_id)
-        if isinstance(news, QueuedWorkCompletion) and self.knows_following and following is not None:
-            following.done = news.claim_id  # its worker goes on when the handler returns
+        if isinstance(news, QueuedWorkCompletion) and following is not None and news.claim_id in following.held:
+            following.done.add(news.claim_id)  # its worker goes on when the handler returns
         elif not isinstance(news, QueuedWorkBatch) or not self._knows(news):
             self._ask_for_look()
 
@@ -90,11 +85,12 @@ class Choosing:
     def _knows(self, queued: QueuedWorkBatch) -> bool:
         """Take up what was queued. False: only a look can say what may be claimed."""
         session_id = SessionId(queued.session_id)
-        if self._stale or self._looking or not self.knows_following or queued.available_at_ms > queued.enqueued_at_ms:
+        if self._stale or self._looking or queued.available_at_ms > queued.enqueued_at_ms:
             return False
         head = Head(queued.enqueued_at_ms, queued.enqueue_seq, session_id, suspect=False)
         if session_id in self._working:
             self._following[session_id].queued(head)
+            self._offer(session_id)
         elif session_id in self._blocked:
             return False
         elif session_id not in self._heads and session_id not in self._resting:
@@ -110,19 +106,44 @@ class Choosing:
         heapq.heappush(self._queue, head)
         self._news.set()
 
+    def _offer(self, session_id: SessionId) -> None:
+        """Let another worker take what follows, where the session may have one more."""
+        following = self._following[session_id]
+        if (
+            following.head is not None
+            and not self._looking  # what it finds takes the place of what is in the queue
+            and self._working[session_id] + following.kept < self._terms.per_session
+            and session_id not in self._heads
+            and session_id not in self._resting
+        ):
+            head, following.head = following.head, None
+            self._push(head)
+
     # What the workers say
 
     def begin(self, head: Head) -> None:
         """A worker is about to claim work of this session."""
         self._working[head.session_id] = self._working.get(head.session_id, 0) + 1
-        self._following[head.session_id] = Following()
+        following = self._following.get(head.session_id)
+        if following is None:
+            self._following[head.session_id] = Following()
+        else:
+            following.ask()
         if head.suspect:
             self._suspect = head.session_id
 
     def claimed(self, session_id: SessionId, served: Served) -> None:
         """It has claimed some."""
-        if self.knows_following:
-            self._following[session_id].claimed(served)
+        following = self._following[session_id]
+        following.claimed(served)
+        if self._terms.per_session > 1:
+            if following.head is not None:
+                self._heads.pop(session_id, None)  # seen before this answer
+            self._offer(session_id)
+
+    def missed(self, session_id: SessionId) -> None:
+        """It has claimed nothing."""
+        self._following[session_id].missed()
 
     def follow(self, session_id: SessionId) -> Head | None:
         """What is claimed in the commit that ends what this session had; it is begun.
@@ -130,15 +151,19 @@ class Choosing:
         None: nothing waits, or a look is due.
         """
         now = trio.current_time()
-        if not self.knows_following or self._stale or self._looking or now >= self._look_by:
+        if self._terms.rate is not None or self._stale or self._looking or now >= self._look_by:
             return None
         following, other = self._following[session_id], self._take()
-        first = min([head for head in (following.head, other) if head is not None], default=None)
-        if other is not None and (first is not other or other.suspect):
-            self._push(other)
+        own = following.head
+        if other is not None and other.session_id == session_id:  # which a worker beside this one might have taken
+            own, other = other, None
+        first = min([head for head in (own, other) if head is not None], default=None)
+        for head in (own, other):
+            if head is not None and head is not following.head and (head is not first or head.suspect):
+                self._push(head)
         if first is None or first.suspect:
             return None
-        if first is following.head:
+        if first is own:
             following.ask()
         else:
             self.begin(first)
@@ -146,19 +171,33 @@ class Choosing:
 
     def done(self, session_id: SessionId) -> None:
         """What it had claimed of this session is done, and nothing else of it was claimed."""
-        following = self._following[session_id].head
+        following = self._following[session_id]
         self._leave(session_id)
-        if self._looking or not self.knows_following:
+        if self._looking:
             self._ask_for_look()
             return
-        self._heads.pop(session_id, None)  # seen by a look, before it was claimed
         self._blocked.discard(session_id)
-        if following is not None:
-            self._push(following)
+        if session_id in self._working:
+            self._offer(session_id)
+            return
+        if self._terms.per_session == 1:
+            self._heads.pop(session_id, None)  # seen by a look, before it was claimed
+        if following.head is not None:
+            self._push(following.head)
 
     def done_by_turn(self, claim: QueuedWorkClaim) -> bool:
         """Whether a turn has completed this claim, which a worker has here."""
-        return self._following[SessionId(claim.session_id)].done == claim.claim_id
+        return claim.claim_id in self._following[SessionId(claim.session_id)].done
+
+    def forget(self, claim: QueuedWorkClaim) -> None:
+        """A worker has ended with a claim."""
+        following = self._following.get(SessionId(claim.session_id))
+        if following is not None:
+            following.forget(claim.claim_id)
+
+    def end_trial(self) -> None:
+        """What a worker died over before has been worked on to an end."""
+        self._suspect = None
 
     def end(self, session_id: SessionId) -> None:
         """A worker has ended with this session; what comes next in it is looked for."""
@@ -173,6 +212,10 @@ class Choosing:
         del self._following[session_id]
         if self._suspect == session_id:
             self._suspect = None
+
+    def is_alone(self, session_id: SessionId) -> bool:
+        """Whether one worker here has to do with this session, and no other."""
+        return self._working[session_id] == 1
 
     def rest(self, session_id: SessionId) -> None:
         """Its head could not be claimed."""
@@ -219,6 +262,8 @@ class Choosing:
         self._queue = list(found.ready)  # sorted, which is a heap
         self._heads = {head.session_id: head for head in found.ready}
         self._look_by = now + min([LOOK_AGAIN_S, *self._waits(now)])
+        for session_id in self._working:
+            self._offer(session_id)
 
     def _say_unreadable(self, found: Heads) -> None:
         for session_id, error in found.unreadable:

@@ -68,7 +68,7 @@ class Shop:
             per_session=self.terms.per_session,
             max_crashes=self.terms.restart.max_crashes,
             rate=self.terms.stored_rate,
-            name_following=self.choosing.knows_following,
+            name_following=True,
         )
 
 
@@ -80,6 +80,8 @@ class Worker:
         """Take a head that was begun."""
         self._shop = shop
         self._begun = [head.session_id]
+        self._asked: SessionId | None = head.session_id
+        self._on_trial = head.suspect
         self._served: Served | None = None
 
     async def run(self, claimed: Callable[[], object]) -> None:
@@ -91,9 +93,18 @@ class Worker:
                 claimed()
             while self._served is not None and self._served.claim is not None:
                 await self._carry_out(self._served, self._served.claim)
+                self._end_trial()
         finally:
+            self._end_trial()
+            if self._asked is not None:
+                self._shop.choosing.missed(self._asked)
             for session_id in self._begun:
                 self._shop.choosing.end(session_id)
+
+    def _end_trial(self) -> None:
+        if self._on_trial:
+            self._on_trial = False
+            self._shop.choosing.end_trial()
 
     async def _claim(self, session_id: SessionId) -> None:
         """Claim what stands at this head. None, or no claim: it was in vain, and the session is left alone for a moment."""
@@ -107,22 +118,27 @@ class Worker:
         self._hear(session_id, served)
 
     def _hear(self, session_id: SessionId, served: Served | None) -> None:
-        choosing = self._shop.choosing
-        if served is None or (served.claim is None and served.rate_until is None):
-            choosing.rest(session_id)
-        elif served.rate_until is not None:
-            choosing.hold_back(served.rate_until)
-        else:
+        choosing, self._asked = self._shop.choosing, None
+        if served is not None and served.claim is not None:
             choosing.claimed(session_id, served)
+        else:
+            choosing.missed(session_id)
+            if served is not None and served.rate_until is not None:
+                choosing.hold_back(served.rate_until)
+            elif served is None or choosing.is_alone(session_id):  # else those beside it have what may be had
+                choosing.rest(session_id)
         self._served = served
 
     async def _carry_out(self, served: Served, claim: QueuedWorkClaim) -> None:
         self._served = None
         work = QueuedWork(claim=claim, attempt=served.attempts + 1, crashes=served.crashes)
-        if self._shop.claims_no_more:  # it landed when the service was cancelled already, or the host drained
-            await self._shop.working.give_back(work)
-        else:
-            await self._shop.working.carry_out(work, lambda: self._done(claim))
+        try:
+            if self._shop.claims_no_more:  # it landed when the service was cancelled already, or the host drained
+                await self._shop.working.give_back(work)
+            else:
+                await self._shop.working.carry_out(work, lambda: self._done(claim))
+        finally:
+            self._shop.choosing.forget(claim)
 
     async def _done(self, claim: QueuedWorkClaim) -> None:
         """The handler has returned: its work is done, unless its own turn has said so."""
@@ -133,6 +149,7 @@ class Worker:
             if by_turn or await shop.working.write(lambda: shop.serving.complete(claim)):
                 self._leave(session_id)
             return
+        self._asked = head.session_id
         if head.session_id != session_id:
             self._begun.append(head.session_id)
         if by_turn:

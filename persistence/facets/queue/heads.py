@@ -102,8 +102,8 @@ def following(statements: Statements, session_id: str) -> Head | None:
     row = statements.one("queue.following", session_id=session_id)
     if row is None:
         return None
-    check_row(row, (int, int, int), batches.RECORD, session_id)
-    return Head(max(row[1], row[2]), row[0], SessionId(session_id), suspect=False)
+    check_row(row, (int, int, int, OPTIONAL_INT), batches.RECORD, session_id)
+    return Head(max(row[1], row[2]), row[0], SessionId(session_id), suspect=bool(row[3]))
 
 
 def look(statements: Statements, sessions: Iterable[SessionId], how: Look) -> Heads:

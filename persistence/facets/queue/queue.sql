@@ -52,8 +52,9 @@ LEFT JOIN queue_batches h ON h.batch = (
 
 -- name: queue.following
 -- What stands in the queue and is free, where something of the session was claimed just now.
-SELECT batch, enqueued_at, available_at FROM queue_batches
-WHERE session_id = :session_id AND claim IS NULL AND delayed_until IS NULL ORDER BY batch LIMIT 1;
+SELECT b.batch, b.enqueued_at, b.available_at, (SELECT f.crashes FROM queue_failures f WHERE f.batch = b.batch)
+FROM queue_batches b
+WHERE b.session_id = :session_id AND b.claim IS NULL AND b.delayed_until IS NULL ORDER BY b.batch LIMIT 1;
 
 -- name: queue.ready
 SELECT batch, delivery, slot, merge_key FROM queue_batches

@@ -73,6 +73,7 @@ class Served:
         crashes: Those whose worker died.
         rate_until: When the rate lets the next begin, unix milliseconds, where that was in the way.
         following: The first batch of the session that is not claimed, and due, where that was asked for and there is one.
+        kept: How many places of the session are kept by claims of other hosts, and by work that waits for its next attempt.
     """
 
     claim: QueuedWorkClaim | None = None
@@ -81,6 +82,7 @@ class Served:
     crashes: int = 0
     rate_until: int | None = None
     following: Head | None = None
+    kept: int = 0
 
 
 @final
@@ -117,7 +119,7 @@ class RetryBatch(Change):
 def _serve(tx: Transaction, change: ServeNext) -> Served:
     taken = choosing.first_alone(tx, change.session_id, QueuedWorkClaimBoundary.IDLE, change.count, unfailed=True)
     if taken is not None:
-        return _start(tx, change, taken, (), None)
+        return _start(tx, change, taken, (), None, 0)
     failed = failures.not_dead(tx, change.session_id)
     failures.let_come(tx, failed)
     found = claims.of_session(tx, change.session_id)
@@ -127,11 +129,13 @@ def _serve(tx: Transaction, change: ServeNext) -> Served:
             _end_interrupted(tx, claim, failed, change.max_crashes)
             failed = failures.not_dead(tx, change.session_id)
     now_ms = int(tx.now * 1000)
-    if len(holding) + sum([each.waits(now_ms) for each in failed.values()]) >= change.per_session:
+    waiting = sum([each.waits(now_ms) for each in failed.values()])
+    if len(holding) + waiting >= change.per_session:
         return Served(seen=holding)
     chosen = _choose(tx, change, failed)
     before = failed.get(chosen[0]) if chosen else None
-    return _start(tx, change, [batches.load(tx, key) for key in chosen], holding, before)
+    kept = waiting + sum([claim.host != tx.host for claim in holding])
+    return _start(tx, change, [batches.load(tx, key) for key in chosen], holding, before, kept)
 
 
 def _start(
@@ -140,6 +144,7 @@ def _start(
     taken: Sequence[StoredBatch],
     holding: tuple[StoredClaim, ...],
     before: StoredFailure | None,
+    kept: int,
 ) -> Served:
     """Claim these batches, where there are some and the rate lets them begin."""
     if not taken:
@@ -157,6 +162,7 @@ def _start(
         attempts=before.attempts if before else 0,
         crashes=before.crashes if before else 0,
         following=heads.following(tx, change.session_id) if change.name_following else None,
+        kept=kept,
     )
 
 

@@ -55,6 +55,31 @@ async def test_the_next_is_claimed_with_the_end_of_the_one_before_and_without_a_
 
 
 @pytest.mark.sqlite("counts what its connections execute")
+@pytest.mark.parametrize("terms", [{}, {"rate": (1_000, 1.0)}], ids=["no rate", "a rate"])
+async def test_a_session_that_may_have_several_claims_has_them_at_once_and_without_looks(
+    database: Path, autojump_clock: MockClock, terms: dict[str, Any]
+) -> None:
+    """Each look once let one worker begin; and between two looks stands ten times as long as a look takes."""
+    noting = Noting(lasts_s=1.0)
+    with counted() as looks:
+        async with host(database, {}) as supervisor:
+            await queue(supervisor, *map(str, range(40)))
+            async with serving(supervisor, noting, concurrency=10, per_session=8, **terms):
+                began = trio.current_time()
+                await served(supervisor)
+                first_s = trio.current_time() - began
+                for n in range(40, 60):
+                    await queue(supervisor, str(n))
+                await served(supervisor)
+
+    assert sorted(noting.done, key=int) == [*map(str, range(60))]
+    assert noting.begun[:8] == [*map(str, range(8))]
+    assert noting.most == 8
+    assert first_s == pytest.approx(5.0, abs=0.1)
+    assert len(looks) <= 10
+
+
+@pytest.mark.sqlite("counts what its connections execute")
 async def test_what_follows_a_turn_that_completes_its_work_is_claimed_without_a_look(
     database: Path, autojump_clock: MockClock
 ) -> None:

@@ -458,6 +458,39 @@ async def test_work_over_which_workers_die_is_dead_and_takes_no_other_down(
 
 
 @pytest.mark.sqlite("a death is proven by a lock file")
+async def test_of_one_session_too_those_over_which_a_worker_died_are_worked_on_one_by_one(
+    database: Path, autojump_clock: MockClock
+) -> None:
+    """Also where the session has always something else in work."""
+    running, together, done, world = set[str](), list[set[str]](), list[str](), worlds.Host()
+
+    async def handle(work: tenure.QueuedWork) -> None:
+        running.add(texts_of(work))
+        together.append({*running})
+        await trio.sleep(10.0 if work.crashes else 11.0)
+        running.discard(texts_of(work))
+        done.append(texts_of(work))
+
+    async with worlds.supervisor(database, {}) as two, worlds.supervisor(database, {}, world) as one:
+        await queue(one, *"abc")
+        await queue(one, "other", session="t")
+        async with serving(one, Noting(lasts_s=1e6), per_session=3):
+            await trio.sleep(1.0)
+            world.gate.freeze()
+            world.locks.die()
+            await trio.sleep(1.0)
+            await queue(two, *map(str, range(20)))
+            async with serving(two, handle, per_session=3):
+                await served(two, "s", "t")
+            world.gate.thaw()
+
+    crashed = {"a", "b", "c", "other"}
+    assert max(len(each & crashed) for each in together) == 1
+    assert max(len(each - {"other"}) for each in together) == 3
+    assert {*done[:14]} >= crashed, "they do not wait for all the rest"
+
+
+@pytest.mark.sqlite("a death is proven by a lock file")
 async def test_those_over_which_a_worker_died_are_not_worked_on_at_the_same_time(
     database: Path, autojump_clock: MockClock
 ) -> None:
