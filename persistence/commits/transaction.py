@@ -212,6 +212,8 @@ class Transaction:
         durability: Class of the group, for receipts.
         limits: The store's limits.
         savepoints: Whether each commit of the group has its own savepoint.
+        by_index: Whether the commit is of one change, and that may leave it to a unique index to find a row that is there: this
+            ends the try of the group, and in the next one, which has savepoints, the row is looked for.
         room: By runtime, how many inputs surely still fit into its inbox; kept for the whole group.
         notes: What the handlers of one commit leave for one another.
         asked: Runtimes of one commit that others wait for.
@@ -227,6 +229,7 @@ class Transaction:
         "abandoned",
         "all",
         "asked",
+        "by_index",
         "durability",
         "ended",
         "group",
@@ -271,6 +274,7 @@ class Transaction:
         self.durability = durability
         self.limits = limits
         self.savepoints = savepoints
+        self.by_index = False
         self.room: dict[int, int] = {}
         self.notes: dict[str, Any] = {}
         self.asked: set[LogicalRuntimeId] = set()

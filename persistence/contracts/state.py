@@ -193,17 +193,18 @@ class StateContract:
             Corrupt: What stands under a key of `expected` is not what its digest says.
             StaleFence, RuntimeDestroyed: Of a runtime that one of the executions is bound to. Then nothing was written.
         """
-        asked = tuple((expected or {}).items())
+        asked, most = tuple((expected or {}).items()), self._store.limits.payload_bytes
         if len(asked) > READ_AT_ONCE:
             raise InvalidInput(detail=f"{len(asked)} keys are more than {READ_AT_ONCE}", field="expected")
         if len(values) > WRITTEN_AT_ONCE:
             raise InvalidInput(detail=f"{len(values)} keys are more than {WRITTEN_AT_ONCE}", field="values")
-        for key, value in values.items():
+        for key in values:
             check_state_key(key)
-            self._check_size(value or b"")
-        for key, _ in asked:
-            if key not in values:
-                check_state_key(key)
+        for value in filter(None, values.values()):
+            if len(value) > most:
+                raise PayloadTooLarge(size=len(value), limit=most)
+        for key in (expected or {}).keys() - values.keys():
+            check_state_key(key)
         seconds = ttl_seconds(ttl)
         if not values and not asked:
             return 0

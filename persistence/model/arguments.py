@@ -329,7 +329,10 @@ def _entries(key: Check, value: Check) -> Check:
             entries: dict[Any, Any] = dict(given)  # pyright: ignore[reportUnknownArgumentType]
         except Exception as exc:  # the caller's own mapping, in the caller's task
             raise InvalidInput(detail=f"it cannot be read: {text_of(exc)}", field=field) from exc
-        return {key(name, field): value(entry, f"{field}[{shown(name)}]") for name, entry in entries.items()}
+        try:
+            return {key(name, field): value(entry, field) for name, entry in entries.items()}
+        except InvalidInput:  # as it rarely is: once more, with the name of each entry
+            return {key(name, field): value(entry, f"{field}[{shown(name)}]") for name, entry in entries.items()}
 
     return check
 

@@ -59,6 +59,9 @@ Outcome = CommitResult | Error
 MOST_TRIES: Final = 1_000
 """So often a group is tried, where the clock does not go on."""
 
+LOOKS_AFTER: Final = 256
+"""For so many groups after one in which a row was there already, rows are looked for: who comes second comes again."""
+
 
 @final
 class _HostLost(Exception):
@@ -129,6 +132,8 @@ class GroupRunner:
         """Take the connection, and the facets whose changes may come."""
         self._connection = connection
         self._strands = Strands(connection)
+        self._refuses_at_once = connection.side_by_side is None
+        self._looks_until = 0  # the group before which nothing is left to a unique index
         self._handlers: Mapping[type[Change], Handler] = {
             change: handler for facet in facets for change, handler in facet.handlers.items()
         }
@@ -291,6 +296,7 @@ class GroupRunner:
                 order.savepoints
             ):  # an engine's mistake: with savepoints each error has its commit, and a further try would be the same
                 return _Failed(culprit=self._current, error=as_defect(exc))
+            self._looks_until = group + LOOKS_AFTER
             raise _NeedsSavepoints from exc
         except BaseException:
             self._undo()
@@ -349,6 +355,8 @@ class GroupRunner:
         # The order of checks is law: fence, replay, expected revisions and claims, writes (design §3).
         if commit.runtime_id is not None:
             check_fence(tx, commit)
+        is_left_to_index = self._refuses_at_once and not tx.savepoints and tx.group >= self._looks_until
+        tx.by_index = is_left_to_index and len(commit.changes) == 1
         if len(commit.changes) == 1:  # as below, for most contract verbs: without lists of one
             change = commit.changes[0]
             handler = self._handlers[type(change)]

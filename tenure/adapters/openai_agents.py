@@ -15,8 +15,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from os import urandom
 from typing import Any, Final, cast, final
-from uuid import uuid4
 from weakref import WeakKeyDictionary
 
 from agents import SessionSettings, TResponseInputItem
@@ -32,6 +32,11 @@ _ROOT: Final = "openai-agents"
 
 _ITEM: Final = "openai-agents.item"
 """The kind of the node of an item; its payload is JSON."""
+
+_ID_BYTES: Final = 16
+"""Random bytes of the id of an item."""
+
+_TO_JSON: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 _FIRST: Final = SessionNodeRecord(node_id=_ROOT, kind=_ROOT, payload=b'{"version":1}')
 
@@ -282,7 +287,9 @@ def _chain(payloads: Iterable[bytes], *, after: str | None) -> list[SessionNodeR
     nodes = [] if after is not None else [_FIRST]
     for payload in payloads:
         before = nodes[-1].node_id if nodes else after
-        nodes.append(SessionNodeRecord(node_id=uuid4().hex, kind=_ITEM, payload=payload, parent_node_id=before))
+        nodes.append(
+            SessionNodeRecord(node_id=urandom(_ID_BYTES).hex(), kind=_ITEM, payload=payload, parent_node_id=before)
+        )
     return nodes
 
 
@@ -299,7 +306,7 @@ def _kept(
 
 def _encoded(item: TResponseInputItem) -> bytes:
     try:
-        return json.dumps(item, separators=(",", ":")).encode()
+        return _TO_JSON(item).encode()
     except Exception as exc:  # a caller's class may raise anything here
         raise InvalidInput(detail=f"an item is not JSON: {exc!s:.200}", field="items") from exc
 

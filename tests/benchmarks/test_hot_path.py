@@ -15,6 +15,7 @@ import trio
 import trio.lowlevel
 
 import tenure
+from tenure.errors import ValueConflict
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.ownership.ownership import TakeOwnership
 from tenure.persistence.model.values import (
@@ -358,7 +359,7 @@ async def test_what_is_on_disk_does_not_wait_for_a_checkpoint_to_be_acknowledged
     assert result.values[0].fence_token == 1
 
 
-async def test_an_append_to_the_head_of_a_session_reads_nothing_but_whether_its_id_is_new(tmp_path: Path) -> None:
+async def test_an_append_to_the_head_of_a_session_and_a_value_that_is_new_read_nothing(tmp_path: Path) -> None:
     heard: list[str] = []
     with statements_heard(heard.append):
         async with tenure.open_store(tmp_path / "hot.db") as store:
@@ -374,8 +375,21 @@ async def test_an_append_to_the_head_of_a_session_reads_nothing_but_whether_its_
             await store.state.set("run:a", b"1")
             heard.clear()
             await store.state.set("run:b", b"1")
+            await store.state.write({"run:c": b"1", "run:d": b"1"}, expected={"run:c": None, "run:d": None})
             put = [sql for sql in heard if sql.startswith("SELECT")]
 
-    assert len(appended) == 1
-    assert "node_id = :node_id" in appended[0]
-    assert put == []
+    assert appended == put == []
+
+
+async def test_a_value_that_is_there_already_has_its_group_tried_again_once_and_not_each_time(tmp_path: Path) -> None:
+    heard: list[str] = []
+    with statements_heard(heard.append):
+        async with tenure.open_store(tmp_path / "hot.db") as store:
+            await store.state.write({"lock": b"1"}, expected={"lock": None})
+            heard.clear()
+            for _ in range(10):
+                with pytest.raises(ValueConflict):
+                    await store.state.write({"lock": b"2"}, expected={"lock": None})
+            tries = len([sql for sql in heard if sql.startswith("BEGIN")])
+
+    assert tries == 10 + 1

@@ -15,6 +15,7 @@ import apsw
 from tenure.errors import DiskFull
 from tenure.persistence.engines.engine import (
     Begun,
+    FailedLate,
     Group,
     NotStorable,
     QueryParameters,
@@ -96,6 +97,8 @@ class Writer(Connection):
             self._kept.touch(form.tables)
         try:
             self._db.execute(form.sql, form.values(parameters))
+        except apsw.ConstraintError as exc:
+            raise FailedLate(str(exc)) from exc  # as where the row is kept
         except STATEMENT_ERRORS as exc:
             raise map_statement_error(exc, name, self._db) from exc
 

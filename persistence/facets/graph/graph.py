@@ -89,6 +89,8 @@ def _find_or_create(tx: Transaction, session_id: str, fence: int | None) -> Sess
 
 
 def _replay(tx: Transaction, change: CommitGraph) -> RuntimeCommitResult | None:
+    if change.commit.turn_id is None:
+        return None  # as most: the fence is checked with what is expected
     # The fence comes before a replay: who may not write gets no answer as if it had written.
     record = _find(tx, change.commit.session_id, change.fence)
     return None if record is None else about.replayed(tx, record.session, change.commit)
@@ -166,7 +168,7 @@ def _append(tx: Transaction, record: SessionRecord, commit: EncodedCommit) -> bo
 
 
 def _insert(tx: Transaction, record: SessionRecord, node: EncodedNode, made: dict[str, Place]) -> Place:
-    if nodes.find_place(tx, record.session, node.node_id) is not None:
+    if not tx.by_index and nodes.find_place(tx, record.session, node.node_id) is not None:
         detail = "there is a node of this id"
         raise NodeConflict(session_id=record.session_id, node_id=node.node_id, detail=detail)
     before = ROOT if node.parent is None else made.get(node.parent) or _place_of(tx, record, node.parent)

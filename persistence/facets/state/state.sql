@@ -34,6 +34,10 @@ SELECT value_key, deadline FROM state_values WHERE value_key IN (
     :key_0, :key_1, :key_2, :key_3, :key_4, :key_5, :key_6, :key_7, :key_8, :key_9, :key_10, :key_11, :key_12, :key_13, :key_14, :key_15,
     :key_16, :key_17, :key_18, :key_19, :key_20, :key_21, :key_22, :key_23, :key_24, :key_25, :key_26, :key_27, :key_28, :key_29, :key_30, :key_31);
 
+-- name: state.insert
+INSERT INTO state_values (entry, value_key, deadline, digest, updated_at, value)
+VALUES (:key, :value_key, :deadline, :digest, :now, :value);
+
 -- name: state.put
 -- In place of what is there, whose key stays.
 INSERT INTO state_values (entry, value_key, deadline, digest, updated_at, value)

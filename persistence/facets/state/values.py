@@ -26,6 +26,9 @@ from .bindings import check_key, is_any_bound
 SWEPT_WITH_A_WRITE: Final = 8
 """Expired values that each write with a time to live takes along, so that what expires does not pile up."""
 
+_NEW: Final = "keys of state values that are inserted"
+"""Under which a commit notes keys that are expected to have no row: their insert says so where one has."""
+
 _TOGETHER: Final = 4
 """So many keys, and more, are read by one statement."""
 
@@ -60,7 +63,8 @@ class WriteValues(Change):
     @property
     def weight(self) -> int:
         """See `Change.weight`."""
-        return sum([len(value or b"") for _, value in (*self.values, *self.expected)])
+        given = (*self.values, *self.expected) if self.expected else self.values
+        return sum([len(value) for _, value in given if value is not None])
 
 
 @final
@@ -102,8 +106,13 @@ class SweepExpired(Change):
 
 def _check_write(tx: Transaction, change: WriteValues) -> None:
     _check_keys(tx, [key for key, _ in change.values], change.fence)
-    absent = _find_absent(tx, [key for key, value in change.expected if value is None])
-    for key, value in change.expected:
+    expected = change.expected
+    if tx.by_index and expected and not change.keep:
+        stored = {key for key, value in change.values if value is not None}
+        tx.notes[_NEW] = new = stored.intersection([key for key, value in expected if value is None])
+        expected = tuple([each for each in expected if each[0] not in new])
+    absent = _find_absent(tx, [key for key, value in expected if value is None])
+    for key, value in expected:
         found = None if key in absent else find_value(tx, key)
         if (None if found is None or found.expired(tx.now) else found.value) != value:
             raise ValueConflict(key=key)
@@ -133,12 +142,20 @@ def _write(tx: Transaction, change: WriteValues) -> int:
         _sweep_expired(tx, now, SWEPT_WITH_A_WRITE)
     written = 0
     kept = _kept(tx, [key for key, value in change.values if value is not None]) if change.keep else ()
+    new: Collection[str] = tx.notes.get(_NEW, ())
     for key, value in change.values:
         if value is None:
             written += tx.run("state.delete", value_key=key)
         elif key not in kept:
             digest = _value_digest(key, value, deadline)
-            tx.insert("state.put", value_key=key, value=value, deadline=deadline, digest=digest, now=tx.now)
+            tx.insert(
+                "state.insert" if key in new else "state.put",
+                value_key=key,
+                value=value,
+                deadline=deadline,
+                digest=digest,
+                now=tx.now,
+            )
             written += 1
     return written
 

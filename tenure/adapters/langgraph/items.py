@@ -185,6 +185,11 @@ def prepared(
     return Prepared(len(ops), reads, puts, queries)
 
 
+def prepared_put(op: PutOp, value: Mapping[str, Any]) -> Prepared:
+    """As `prepared`, of one put of this value without texts, as most are."""
+    return Prepared(1, (), (Put(op, key_of((op.namespace, op.key)), encode_value(value), ()),), _NONE)
+
+
 def joined(batches: Sequence[Prepared]) -> Prepared:
     """Operations of several as those of one, in the order of the batches."""
     size = 0

@@ -33,7 +33,7 @@ from tenure.adapters.fronts import AnyStore, Caller
 from tenure.errors import InvalidInput
 
 from .gathering import Gathering
-from .items import Items, prepared
+from .items import Items, prepared, prepared_put
 from .matching import check_conditions, check_filter, packed, unit
 from .plain import labels_of, path_of, with_plain_texts
 
@@ -120,7 +120,7 @@ class TenureStore(BaseStore):
         op = PutOp(namespace, text_from(key, "key"), value, index)
         is_as_most = ttl is NOT_PROVIDED and self.ttl_config is None and self.embeddings is None and _is_plain(op)
         if is_as_most and namespace and namespace[0] != _RESERVED and self._caller.is_on_its_loop:
-            await self._gathering.batch(prepared((op,)))
+            await self._gathering.batch(prepared_put(op, value))
         else:
             await super().aput(labels_of(namespace), op.key, value, index, ttl=ttl)
 

@@ -12,9 +12,13 @@ import trio
 
 import tenure
 from tenure import ExecutionSnapshot, ExecutionState, Seams, Store
-from tenure.errors import Closed, Corrupt, InvalidInput, NotFound, PayloadTooLarge, StaleFence
+from tenure.errors import Closed, Corrupt, InvalidInput, NotFound, PayloadTooLarge, StaleFence, ValueConflict
+from tenure.persistence.commits.commit import Commit
+from tenure.persistence.facets.state.values import WriteValues
 from tenure.persistence.model.values import RuntimeState
 from tests.kit.clocks import Clock
+from tests.kit.ground import submit
+from tests.kit.stores import settle_all
 from tests.persistence.contracts.damage import execute
 from tests.persistence.contracts.owners.owned import Owner
 
@@ -299,6 +303,42 @@ async def test_a_binding_that_comes_after_writes_without_any_is_obeyed_from_then
     with pytest.raises(StaleFence):
         await store.state.set("run1:a", b"3")
     assert await store.state.get("run1:a") == b"2"
+
+
+@pytest.mark.parametrize("count", [1, 40], ids=["one key", "many keys"])
+async def test_of_two_in_one_group_that_expect_no_value_the_first_has_it(store: Store, count: int) -> None:
+    keys = [f"run:{number}" for number in range(count)]
+
+    def write(value: bytes, *keys: str) -> Commit:
+        values = tuple([(key, value) for key in keys])
+        expected = tuple([(key, None) for key in keys])
+        return Commit(changes=(WriteValues(values=values, expected=expected),))
+
+    outcomes = await settle_all(
+        [
+            submit(store, write(b"1", *keys)),
+            submit(store, write(b"2", "free", keys[-1])),
+            submit(store, write(b"3", "other")),
+        ]
+    )
+    assert [isinstance(each, ValueConflict) for each in outcomes] == [False, True, False]
+
+    for taken in ([keys[0]], [*keys, "new"]):
+        with pytest.raises(ValueConflict):
+            await store.state.write(dict.fromkeys(taken, b"4"), expected=dict.fromkeys(taken))
+    assert set((await store.state.get_all([*keys, "free", "other", "new"])).values()) == {b"1", b"3"}
+    assert not await store.state.exists("free")
+
+
+async def test_a_value_that_has_expired_is_none_where_none_is_expected(tmp_path: Path) -> None:
+    clock = Clock()
+    async with tenure.open_store(tmp_path / "a.db", seams=Seams(wall_clock=clock)) as store:
+        await store.state.write(dict.fromkeys(("a", "b"), b"1"), ttl=1.0)
+        clock.now += 2.0
+
+        assert await store.state.write({"a": b"2"}, expected={"a": None}) == 1
+        assert await store.state.write({"b": b"2"}, expected={"a": b"2", "b": None}) == 1
+        assert await store.state.get_all(["a", "b"]) == {"a": b"2", "b": b"2"}
 
 
 async def test_the_range_of_an_execution_does_not_take_a_bound_one_below_it(store: Store) -> None:

@@ -26,7 +26,7 @@ from tenure import (
     TokenLedgerEntry,
     TokenUsage,
 )
-from tenure.errors import CounterOverflow, HeadRevisionConflict, NotFound, RuntimeDestroyed, StaleFence
+from tenure.errors import CounterOverflow, HeadRevisionConflict, NodeConflict, NotFound, RuntimeDestroyed, StaleFence
 from tenure.persistence.commits.commit import Change, Commit
 from tenure.persistence.facets.conversation.sessions import AppendMessages
 from tenure.persistence.facets.graph.graph import CommitGraph
@@ -260,6 +260,24 @@ async def test_what_a_refused_commit_has_seen_is_forgotten_with_it(pair: tuple[S
         await say(store, 4, "e", parent="c")
     await say(store, 0, "y", session="new")
     assert (await say(store, 2, session="other")).checkpoint_ref is not None
+
+
+async def test_of_two_in_one_group_that_append_a_node_of_one_id_the_first_has_it(pair: tuple[Store, Store]) -> None:
+    store, other = pair
+    await all_known(store)
+
+    outcomes = await settle_all(
+        [
+            submit(store, Commit(changes=(change(expected, node, parent="b"),)))
+            for expected, node in ((2, "c"), (3, "c"), (3, "d"))
+        ]
+    )
+
+    assert [isinstance(each, NodeConflict) for each in outcomes] == [False, True, False]
+    for taken in ("c", "a"):
+        with pytest.raises(NodeConflict):
+            await say(store, 4, "e", taken, parent="d")
+    await check_answer(store, other, await say(store, 4, "e", parent="d"))
 
 
 async def test_a_store_that_is_opened_again_knows_what_is_stored(tmp_path: Path) -> None:
