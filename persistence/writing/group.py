@@ -27,13 +27,7 @@ from tenure.errors import Closed, Contended, DiskFull, Error, Internal, StoreBro
 from tenure.persistence.commits.commit import Change, Commit, CommitResult
 from tenure.persistence.commits.facet import Facet, Handler
 from tenure.persistence.commits.transaction import Records, Transaction
-from tenure.persistence.engines.engine import (
-    Again,
-    FailedLate,
-    UnknownOutcome,
-    Versions,
-    WriteConnection,
-)
+from tenure.persistence.engines.engine import Again, FailedLate, UnknownOutcome, Versions, WriteConnection
 from tenure.persistence.engines.listeners import NOWHERE
 from tenure.persistence.facets.records.fences import check_fence
 from tenure.persistence.model.texts import as_defect, as_refusal
@@ -43,12 +37,7 @@ from tenure.persistence.seams.hooks import Hooks
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams, read_clock
 
-from .host_row import (
-    HostKey,
-    HostRegistry,
-    Rejoined,
-    is_lost,
-)
+from .host_row import HostKey, HostRegistry, Rejoined, is_lost
 from .starting import StartingGroup
 from .strands.carrying import Strands, carry_out
 from .strands.order import IN_SAVEPOINTS, ONE_BY_ONE, Order
@@ -292,9 +281,7 @@ class GroupRunner:
             raise
         except FailedLate as exc:
             self._roll_back()
-            if (
-                order.savepoints
-            ):  # an engine's mistake: with savepoints each error has its commit, and a further try would be the same
+            if order.savepoints:  # an engine's mistake: each error has its commit, and a further try would be the same
                 return _Failed(culprit=self._current, error=as_defect(exc))
             self._looks_until = group + LOOKS_AFTER
             raise _NeedsSavepoints from exc
