@@ -36,7 +36,7 @@ GROUP: Final = 2_500
 MANY: Final = 1_000_000
 MODES: Final = ("dropped", "emitted", "followed")
 
-LIMITS: Final = tenure.Limits(output_entries=10 * MANY)
+KEPT: Final = tenure.Retention(output_entries=10 * MANY)
 
 
 async def tool() -> int:
@@ -141,7 +141,7 @@ async def beside(path: Path, agents: int, steps: int, repeats: int) -> dict[str,
     bench = Beside(steps)
     found: dict[str, list[tuple[float, float]]] = {mode: [] for mode in MODES}
     behaviours = {"speak": bench.speak, "step": bench.step}
-    async with tenure.open_supervisor(path, behaviours=behaviours, limits=LIMITS) as supervisor:
+    async with tenure.open_supervisor(path, behaviours=behaviours, retention=KEPT) as supervisor:
         for _ in range(repeats):
             for mode in MODES:
                 found[mode].append(await bench.turn(supervisor, agents, mode))
@@ -174,7 +174,7 @@ async def speaker(path: Path) -> AsyncGenerator[tuple[tenure.Supervisor, Say]]:
         await run.flush()
         return list(astuple(Took.since(began)))
 
-    async with tenure.open_supervisor(path, behaviours={"agent": behaviour}, limits=LIMITS) as supervisor:
+    async with tenure.open_supervisor(path, behaviours={"agent": behaviour}, retention=KEPT) as supervisor:
         runtime = await supervisor.spawn("alice", "agent")
 
         async def say(count: int, *, in_step: bool = False) -> Took:

@@ -30,8 +30,8 @@ from .engines.engine import Statements
 from .engines.sealing.engine import SealedEngine
 from .facets.catalog import FACETS
 from .facets.prunable import Pruned
-from .model.arguments import check_value, checked
-from .model.lifecycles.retention import asked_for
+from .model.arguments import check_class, check_value, checked
+from .model.lifecycles.retention import KEEP, Retention, asked_for
 from .model.numbers import check_count
 from .model.values import DurabilityClass, DurabilityTier, check_runtime_id, chosen_class
 from .reading.readers import Readers
@@ -56,18 +56,20 @@ T = TypeVar("T")
 class Store:
     """An open store. Made by `open_store`."""
 
-    def __init__(self, opened: Opened, executor: Executor, limits: Limits, seams: Seams) -> None:
+    def __init__(self, opened: Opened, executor: Executor, limits: Limits, retention: Retention, seams: Seams) -> None:
         """Wire the writer and the readers; see `open_store`."""
         self.limits = limits
+        self.retention = retention
         self.seams = seams
         self.durability = durability = opened.engine.durability
         self._opened = opened
         self._executor = executor
+        connection, host, registry = opened.connection, opened.host, opened.registry
         runner = GroupRunner(
-            opened.connection, FACETS, opened.host, opened.registry, durability=durability, limits=limits, seams=seams
+            connection, FACETS, host, registry, durability=durability, limits=limits, retention=retention, seams=seams
         )
-        self._writer = Writer(runner, executor, limits, opened.connection)
-        self._readers = Readers(opened.engine, opened.connection, executor, seams.reader_executor, limits, self._writer)
+        self._writer = Writer(runner, executor, limits, connection)
+        self._readers = Readers(opened.engine, connection, executor, seams.reader_executor, limits, self._writer)
         closing = Closing(self._writer, self._readers, opened, executor, seams)
         self._ground = Ground(opened, self._writer, self._readers, closing, limits=limits, seams=seams)
         self._erasures = Erasures(self._ground)
@@ -80,7 +82,7 @@ class Store:
         self.attachments = AttachmentsContract(self._ground, self._erasures)
         self.sessions = SessionsContract(self, self.queue, self.attachments, self._ground)
         if seams.observer is not None:
-            seams.observer.opened(Inside(opened.connection, runner, self._writer, executor))
+            seams.observer.opened(Inside(connection, runner, self._writer, executor))
 
     @property
     def name(self) -> str:
@@ -148,8 +150,7 @@ class Store:
             StoreBroken: The store has stopped, or does so now: an I/O error stops it for reads too.
             Closed: The store was shut down.
             ReadFailed: What is stored is damaged.
-            CannotOpen: A further connection is needed and there is no file descriptor for it; nothing happened.
-            NoThread: A further connection is needed and there is no thread for it; nothing happened.
+            CannotOpen, NoThread: A further connection is needed, and no file descriptor or thread is left; nothing happened.
             Exception: Whatever the function raises.
 
         Cancellation: comes when the read has ended; reads are short.
@@ -164,8 +165,7 @@ class Store:
         do not. At most `Limits.query_connections` at a time; more wait.
 
         Raises:
-            StoreBroken: On entering: the store has stopped.
-            Closed: On entering: it was shut down.
+            StoreBroken, Closed: On entering: the store has stopped, or was shut down.
             CannotOpen: On entering: no file descriptor is left, for one.
 
         Cancellation: entering may be cancelled; leaving closes the connection.
@@ -203,7 +203,7 @@ class Store:
     async def prune(
         self, older_than_s: float, *, dead_letters: bool = False, kinds: Sequence[str] | None = None
     ) -> Pruned:
-        """Delete what has ended more than `older_than_s` seconds ago; by itself that goes with a `Retention` alone.
+        """Delete what has ended more than `older_than_s` seconds ago, and count it; by itself it goes with a `Retention` alone.
 
         Receipts go from the beginning of each runtime's chain up to the first that must stay; `verify` goes on from an anchor
         there. With the last receipt of a run go its steps, sends and inputs; an idempotency key stays known for 30 days longer,
@@ -215,9 +215,6 @@ class Store:
             older_than_s: Age in seconds; 0 for everything that has ended.
             dead_letters: Abandoned inputs and refused sends too.
             kinds: Of runtimes of these kinds alone, and what nothing can read any more; None: of all, and what belongs to none.
-
-        Returns:
-            What was deleted, counted.
 
         Raises:
             InvalidInput: An age below 0.
@@ -298,8 +295,7 @@ class Store:
         """Return if the store can be read.
 
         Raises:
-            StoreBroken: It has stopped.
-            Closed: It was shut down.
+            StoreBroken, Closed: It has stopped, or was shut down.
             ReadFailed: What is stored is damaged.
         """
         await self.read(lambda statements: statements.one("ownership.group_of", incarnation=self.incarnation))
@@ -340,6 +336,7 @@ async def open_store(
     *,
     durability: DurabilityClass | str | None = None,
     limits: Limits | None = None,
+    retention: Retention | None = None,
     seams: Seams | None = None,
 ) -> AsyncGenerator[Store]:
     """Open a store, and close it after the body.
@@ -351,6 +348,7 @@ async def open_store(
             process, ``memory`` nothing. None is what can be had: ``memory`` for ``:memory:``, ``disk`` for a file, and for a
             server ``quorum`` where it waits for a standby, else ``disk``.
         limits: The limits; defaults for None.
+        retention: How much output is kept where this store writes some; None: all. The rest of it is for `open_supervisor`.
         seams: Clocks, threads, files and the like; those of the system for None.
 
     Raises:
@@ -376,6 +374,8 @@ async def open_store(
     a disk that fails while the store closes, or failed after the last answer, is `StoreBroken`.
     """
     asked = check_value(durability, str | None, "durability")
+    kept = KEEP if retention is None else retention
+    check_class(kept, Retention, "retention")
     seams = Seams() if seams is None else seams
     door = door_to(target, limits, seams)
     limits = door.limits
@@ -389,7 +389,7 @@ async def open_store(
     except BaseException:
         executor.close()
         raise
-    store = Store(opened, executor, limits, seams)
+    store = Store(opened, executor, limits, kept, seams)
     ground = ground_of(store)
     async with background(*ground.tasks, erasures_of(store).serve) as body:
         with body:

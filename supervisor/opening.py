@@ -9,9 +9,8 @@ from functools import partial
 from typing import Final, cast
 
 import trio
-from attrs import evolve
 
-from tenure.errors import Closed, InvalidInput
+from tenure.errors import Closed
 from tenure.persistence.model.arguments import check_class, check_value
 from tenure.persistence.model.lifecycles.retention import Retention
 from tenure.persistence.model.numbers import (
@@ -67,8 +66,7 @@ async def open_supervisor(  # noqa: PLR0913 - one for each thing that a host is 
         version: Of every behaviour that has none.
         durability: See `open_store`.
         limits: See `open_store`.
-        retention: How long what has ended is kept; None: output as `limits` says, the rest for ever. Its bounds of output hold
-            in place of those of `limits`, which may not say otherwise.
+        retention: How long what has ended is kept; None: output as `Retention()` has it, the rest for ever.
         seams: See `open_store`.
         drain_s: Seconds that a normal exit waits for executing runs to end.
         systemd: Say to systemd, as the environment of a service of ``Type=notify`` has it, that the host is ready, lives
@@ -91,9 +89,8 @@ async def open_supervisor(  # noqa: PLR0913 - one for each thing that a host is 
     known = as_behaviours(behaviours, version)
     limits = Limits() if limits is None else limits
     check_class(limits, Limits, "limits")
-    if retention is not None:
-        check_class(retention, Retention, "retention")
-        limits = _limits_with(limits, retention)
+    kept = Retention() if retention is None else retention
+    check_class(kept, Retention, "retention")
     check_value(systemd, bool, "systemd")
     check_value(tune_collector, bool, "tune_collector")
     drain_s = check_seconds(drain_s, "drain_s", zero=True)
@@ -106,7 +103,7 @@ async def open_supervisor(  # noqa: PLR0913 - one for each thing that a host is 
         forked_children_start_afresh(),
         sigterm_ends_normally() as sigterm,
     ):
-        async with open_store(target, durability=durability, limits=limits, seams=seams) as store:
+        async with open_store(target, durability=durability, limits=limits, retention=kept, seams=seams) as store:
             async with background() as body:
                 supervisor = Supervisor(store, known, body.nursery)
                 host = host_of(supervisor)
@@ -145,22 +142,6 @@ async def open_supervisor(  # noqa: PLR0913 - one for each thing that a host is 
             if tasks.failure is not None and (body.left_normally or _only_tells(body.error, tasks.failure)):
                 raise tasks.failure
             body.reraise()
-
-
-def _limits_with(given: Limits, retention: Retention) -> Limits:
-    """The limits with the bounds of output that a retention has. Raises `InvalidInput` where both say something else."""
-    for name in ("output_s", "output_entries"):
-        said, wanted, unsaid = (getattr(each, name) for each in (given, retention, Limits()))
-        if said not in (wanted, unsaid):
-            raise InvalidInput(detail=f"limits say {said}, and retention {wanted}", field=name)
-    if given.output_kinds not in ({}, retention.kinds):
-        raise InvalidInput(detail="limits and retention say different things of some kinds", field="output_kinds")
-    return evolve(
-        given,
-        output_s=retention.output_s,
-        output_entries=retention.output_entries,
-        output_kinds=retention.kinds,
-    )
 
 
 def _only_tells(error: BaseException | None, failure: BaseException) -> bool:

@@ -1,4 +1,4 @@
-"""A host for one verb: it opens a store that is there, runs no behaviour, takes nothing over, and goes.
+"""A host for one verb: it opens a store that is there, runs no behaviour, takes nothing over and nothing away, and goes.
 
 The command line and the console act through it: what they ask is carried out by the host that owns the runtime, or here where
 no living host does.
@@ -10,6 +10,7 @@ import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+from tenure.persistence.model.lifecycles.retention import KEEP
 from tenure.persistence.seams.seams import Seams
 from tenure.persistence.upkeep.look import look_into
 
@@ -28,7 +29,7 @@ async def visit(target: str | os.PathLike[str], *, seams: Seams | None = None) -
     is_done = False
     async with look_into(target, seams=seams):
         pass
-    async with open_supervisor(target, behaviours={}, seams=seams, drain_s=0) as supervisor:
+    async with open_supervisor(target, behaviours={}, retention=KEEP, seams=seams, drain_s=0) as supervisor:
         yield supervisor
         is_done = True
     if not is_done:

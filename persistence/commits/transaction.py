@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol, TypeVar, final
 from attrs import frozen
 
 from tenure.persistence.engines.engine import SqlValue, Statements, Versions
+from tenure.persistence.model.lifecycles.retention import Retention
 from tenure.persistence.model.values import (
     AbandonReason,
     DurabilityClass,
@@ -211,6 +212,7 @@ class Transaction:
         now: The store's wall clock when the group began, unix seconds.
         durability: Class of the group, for receipts.
         limits: The store's limits.
+        retention: How much output a runtime keeps.
         savepoints: Whether each commit of the group has its own savepoint.
         by_index: Whether the commit is of one change, and that may leave it to a unique index to find a row that is there: this
             ends the try of the group, and in the next one, which has savepoints, the row is looked for.
@@ -242,6 +244,7 @@ class Transaction:
         "one",
         "past",
         "readable",
+        "retention",
         "room",
         "run",
         "savepoints",
@@ -258,6 +261,7 @@ class Transaction:
         now: float,
         durability: DurabilityClass,
         limits: Limits,
+        retention: Retention,
         savepoints: bool,
     ) -> None:
         """Bind one group's facts to the connection that writes it."""
@@ -273,6 +277,7 @@ class Transaction:
         self.now = now
         self.durability = durability
         self.limits = limits
+        self.retention = retention
         self.savepoints = savepoints
         self.by_index = False
         self.room: dict[int, int] = {}
@@ -295,6 +300,7 @@ class Transaction:
             now=self.now,
             durability=self.durability,
             limits=self.limits,
+            retention=self.retention,
             savepoints=self.savepoints,
         )
         strand.room = self.room

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final, final
 
 from attrs import field, frozen
 
 from tenure.errors import InvalidInput
-from tenure.persistence.model.lifecycles.retention import Retention, by_kind, copied
 from tenure.persistence.model.numbers import (
     count,
     milliseconds,
@@ -27,7 +25,9 @@ POLL_S: Final = 0.05
 @final
 @frozen(kw_only=True, slots=True)
 class Limits:
-    """Everything that could grow, and how far. Raises `InvalidInput` for a number that makes no sense.
+    """Everything that could grow, and how far; how long it is kept is said by a `Retention`.
+
+    Raises `InvalidInput` for a number that makes no sense.
 
     Attributes:
         payload_bytes: One payload, message or result, encoded.
@@ -41,9 +41,6 @@ class Limits:
             and none lends its place.
         run_steps: Recorded entries of one run; at half a line is logged.
         state_names: Names that have a value in the own state of one runtime.
-        output_entries: Entries of output that a runtime keeps; older ones go with what it says next.
-        output_s: Seconds for which it keeps them, likewise.
-        output_kinds: By kind, whose `output_entries` and `output_s` hold in place of these; see `Retention.kinds`.
         output_bytes: Output of one run that waits to be written; `Run.emit` waits for room.
         waiting_commits: Commits that wait for the writer; `accept`, verbs and contracts wait for room, a run does not.
         waiting_bytes: Payload bytes in them.
@@ -71,11 +68,6 @@ class Limits:
     given_up: int = field(default=100, validator=count())
     run_steps: int = field(default=10_000, validator=count())
     state_names: int = field(default=10_000, validator=count())
-    output_entries: int = field(default=100_000, validator=count())
-    output_s: float = field(default=604_800.0, validator=seconds())
-    output_kinds: Mapping[str, Retention] = field(
-        factory=dict[str, Retention], converter=copied, validator=by_kind, hash=False
-    )
     output_bytes: int = field(default=1024 * 1024, validator=count())
     waiting_commits: int = field(default=4_096, validator=count())
     waiting_bytes: int = field(default=64 * 1024 * 1024, validator=count())

@@ -30,6 +30,7 @@ from tenure.persistence.commits.transaction import Records, Transaction
 from tenure.persistence.engines.engine import Again, FailedLate, UnknownOutcome, Versions, WriteConnection
 from tenure.persistence.engines.listeners import NOWHERE
 from tenure.persistence.facets.records.fences import check_fence
+from tenure.persistence.model.lifecycles.retention import Retention
 from tenure.persistence.model.texts import as_defect, as_refusal
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.reading.stopping import kind_of
@@ -116,6 +117,7 @@ class GroupRunner:
         *,
         durability: DurabilityClass,
         limits: Limits,
+        retention: Retention,
         seams: Seams,
     ) -> None:
         """Take the connection, and the facets whose changes may come."""
@@ -134,6 +136,7 @@ class GroupRunner:
         self._durability = durability
         self._always_synced = durability.covers(DurabilityClass.DISK)
         self._limits = limits
+        self._retention = retention
         self._boot_clock = seams.boot_clock
         self.renewed_at = seams.boot_clock()
         self.rejoined: Rejoined | None = None
@@ -260,6 +263,7 @@ class GroupRunner:
                 now=begun.now,
                 durability=self._durability_of(synced=synced),
                 limits=self._limits,
+                retention=self._retention,
                 savepoints=order.savepoints,
             )
             carry_out(order.waves(commits, waiting), self._strands, tx, self.records, one)

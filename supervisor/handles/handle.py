@@ -88,7 +88,7 @@ class Handle(ABC):
 
         Raises:
             InvalidInput: No such position, channel or ticket. Raised at once.
-            PositionGone: When it is read: entries after that position are gone; see `Limits.output_entries`.
+            PositionGone: When it is read: entries after that position are gone; see `Retention.output_entries`.
             NotFound: When it is read: no such runtime.
             Corrupt: When it is read: an entry is not what its digest says.
             StoreBroken, Closed: The store has stopped, or the supervisor was closed.

@@ -1,4 +1,4 @@
-"""Ageing: output goes when it is older than `Limits.output_s` (or its kind) says, also that of runtimes which say nothing more.
+"""Ageing: output goes when it is older than a `Retention` says, also that of runtimes which say nothing more.
 
 What a runtime says takes its own old entries away with it. For all others one task a host looks now and then at the oldest
 output of the store; where that is not too old yet, the look ends with its first row.
@@ -32,15 +32,14 @@ class Ageing:
 
     async def run(self) -> None:
         """Look now and then, for as long as the host lives."""
-        limits = self._store.limits
-        kept_s = min([limits.output_s, *[each.output_s for each in limits.output_kinds.values()]])
+        retention = self._store.retention
+        kept_s = min([retention.output_s, *[each.output_s for each in retention.kinds.values()]])
         await look_for_old(kept_s, self._take_away, self._log)
 
     async def _take_away(self) -> None:
-        now, limits, after = self._store.seams.wall_clock(), self._store.limits, 0
-        kinds = {kind: now - each.output_s for kind, each in limits.output_kinds.items()}
-        change = PruneOutput(chunks=(), before=now - limits.output_s, kinds=kinds)
-        before = max([change.before, *kinds.values()])
+        ages, after = self._store.retention.ages(self._store.seams.wall_clock()), 0
+        change = PruneOutput(chunks=(), before=ages.output_before, kinds=ages.output_of_kinds)
+        before = ages.widest.output_before
         while True:
             rows = await self._store.read(partial(_oldest, after=after, before=before))
             old = [each for each in rows if each[1]]

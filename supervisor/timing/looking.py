@@ -46,8 +46,8 @@ async def safely(look: Callable[[], Awaitable[None]], log: HostLog) -> bool:
 
 
 async def look_for_old(kept_s: float, look: Callable[[], Awaitable[None]], log: HostLog) -> None:
-    """Take away now and then, by `look`, what was kept for so long. Ends with the host."""
-    while True:
+    """Take away now and then, by `look`, what was kept for so long. Ends with the host; at once where nothing ever goes."""
+    while kept_s < math.inf:
         await trio.sleep(min(OLD_S, kept_s / SHARE))
         await safely(look, log)
 

@@ -136,6 +136,7 @@ async def open_store(
     *,
     durability: DurabilityClass | str | None = None,
     limits: Limits | None = None,
+    retention: Retention | None = None,
     seams: Seams | None = None,
 ) -> AsyncGenerator[Store]:
     """Open a store in its own thread, and close it after the body. Arguments as in `tenure.open_store`.
@@ -153,7 +154,9 @@ async def open_store(
     Cancellation: the body's. A normal exit commits what was submitted; any other one settles what waits with `Closed`. The
     thread has ended when this returns.
     """
-    opening_store = partial(trio_open_store, target, durability=durability, limits=limits, seams=seams)
+    opening_store = partial(
+        trio_open_store, target, durability=durability, limits=limits, retention=retention, seams=seams
+    )
     held = _Opened(opening_store, what="store", failure=lambda store: store.broken)
     store = await held.start()
     try:

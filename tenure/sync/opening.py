@@ -93,6 +93,7 @@ def open_store(
     *,
     durability: DurabilityClass | str | None = None,
     limits: Limits | None = None,
+    retention: Retention | None = None,
     seams: Seams | None = None,
 ) -> Generator[Store]:
     """Open a store in its own thread, and close it after the block. Arguments as in `tenure.open_store`.
@@ -103,7 +104,7 @@ def open_store(
     Cancellation: a normal end commits what was submitted; any other one settles what waits with `Closed`. The thread has ended
     when this returns.
     """
-    opened = partial(trio_open_store, target, durability=durability, limits=limits, seams=seams)
+    opened = partial(trio_open_store, target, durability=durability, limits=limits, retention=retention, seams=seams)
     yield from _open(opened, "store", lambda found: found.broken, Store)
 
 

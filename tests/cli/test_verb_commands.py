@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -281,6 +282,38 @@ def test_a_hold_ends_as_it_was_placed_also_of_a_runtime_that_is_not_there_yet(pa
     answer("hold", path, "alice")
     assert "it stays on hold: resume --hold" in call("resume", path, "alice").stderr
     assert call("resume", path, "alice", "--hold", "--take-recorded").exit_code == WRONG_USE
+
+
+# --- What is said
+
+
+def test_a_command_takes_no_output_away_that_the_hosts_keep(path: Path) -> None:
+    async def speak(run: tenure.Run) -> None:
+        for number in range(3):
+            await run.emit(number)
+            await run.flush()
+        await trio.sleep_forever()
+
+    async def long_ago() -> None:
+        kept = tenure.Retention(output_s=365 * 86_400.0)
+        seams = tenure.Seams(wall_clock=lambda: time.time() - 30 * 86_400.0)
+        async with tenure.open_supervisor(
+            path, behaviours={"kind": speak}, retention=kept, seams=seams, drain_s=0
+        ) as supervisor:
+            spoken = await supervisor.spawn("b", "kind")
+            await spoken.accept("go")
+            with trio.fail_after(30):
+                async for entry in spoken.follow():
+                    if entry.value == 2:
+                        break
+
+    trio.run(long_ago)
+    said = call("output", path, "b").output.splitlines()
+    assert len(said) == 4  # that its run has begun, and three words
+
+    answer("stop", path, "b")
+
+    assert call("output", path, "b").output.splitlines()[:4] == said
 
 
 # --- Why and tail

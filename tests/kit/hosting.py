@@ -79,12 +79,17 @@ def virtual_seams(gate: Gate | None = None) -> tenure.Seams:
 
 @asynccontextmanager
 async def host(
-    target: Path | str, behaviours: Behaviours, *, gate: Gate | None = None, limits: tenure.Limits | None = None
+    target: Path | str,
+    behaviours: Behaviours,
+    *,
+    gate: Gate | None = None,
+    limits: tenure.Limits | None = None,
+    retention: tenure.Retention | None = None,
 ) -> AsyncGenerator[tenure.Supervisor]:
     """A host on virtual time; the test takes `autojump_clock`. What hangs fails."""
     with trio.fail_after(LONGEST_S):
         async with open_seen_supervisor(
-            target, behaviours=behaviours, seams=virtual_seams(gate), limits=limits or SELDOM
+            target, behaviours=behaviours, seams=virtual_seams(gate), limits=limits or SELDOM, retention=retention
         ) as supervisor:
             yield supervisor
 

@@ -48,7 +48,7 @@ class OpenMode:
         self.path = path
 
     def __call__(self, **changes: Any) -> AbstractAsyncContextManager[Store]:
-        of_store = {name: changes.pop(name) for name in ("durability", "limits") if name in changes}
+        of_store = {name: changes.pop(name) for name in ("durability", "limits", "retention") if name in changes}
         seams = changes.pop("seams", Seams())
         of_engine = {name: changes.pop(name) for name in ("vfs", "wal_pages", "keep_from") if name in changes}
         options = SqliteOptions(one_connection=self.mode == "one connection", **of_engine)

@@ -20,7 +20,6 @@ from tenure.persistence.model.codec import encode
 from tenure.persistence.model.digests import seal
 from tenure.persistence.model.lifecycles.retention import Retention
 from tenure.persistence.model.output import OutputKind, Place, Said, encode_chunk
-from tenure.persistence.seams.limits import Limits
 
 RECORD: Final = "output"
 
@@ -163,26 +162,26 @@ def _insert(
         now=tx.now,
         body=body,
     )
-    limits = tx.limits if not tx.limits.output_kinds else _limits_of(tx, runtime)
-    if head.total - head.gone > limits.output_entries or head.oldest_at < tx.now - limits.output_s:
-        _trim(tx, runtime, head, limits)
+    kept = tx.retention if not tx.retention.kinds else _kept_of(tx, runtime)
+    if head.total - head.gone > kept.output_entries or head.oldest_at < tx.now - kept.output_s:
+        _trim(tx, runtime, head, kept)
 
 
-def _limits_of(tx: Transaction, runtime: int) -> Limits | Retention:
+def _kept_of(tx: Transaction, runtime: int) -> Retention:
     row = tx.one("spoken.kind", runtime=runtime)
     kind = None if row is None else row[0]
-    return tx.limits.output_kinds.get(kind, tx.limits) if isinstance(kind, str) else tx.limits
+    return tx.retention.kinds.get(kind, tx.retention) if isinstance(kind, str) else tx.retention
 
 
-def _trim(tx: Transaction, runtime: int, head: Head, limits: Limits | Retention) -> None:
+def _trim(tx: Transaction, runtime: int, head: Head, kept: Retention) -> None:
     gone: Place | None = None
     rows = tx.all("spoken.oldest", runtime=runtime, count=TRIMMED + 1)
     for row in rows:
         check_row(row, _OLDEST, "output", row[0])
         chunk, entries, total, said_at = row
         head.gone, head.oldest_at = total - entries, said_at
-        too_many = head.total - total >= limits.output_entries
-        if row is rows[-1] or not (too_many or said_at < tx.now - limits.output_s):
+        too_many = head.total - total >= kept.output_entries
+        if row is rows[-1] or not (too_many or said_at < tx.now - kept.output_s):
             break
         tx.write("spoken.delete", chunk=chunk, runtime=runtime)
         gone = chunk, entries

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast, final
 
@@ -92,6 +93,10 @@ class Retention:
         """The shortest time for which anything is kept, of any kind."""
         own = [each for each in (self.runs_s, self.dead_letters_s, self.keys_s, self.output_s) if each is not None]
         return min(*own, *[each.shortest_s for each in self.kinds.values()])
+
+
+KEEP: Final = Retention(output_s=math.inf, output_entries=2**62, keys_s=math.inf)
+"""Nothing goes by itself."""
 
 
 @final

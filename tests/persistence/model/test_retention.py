@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tenure import Limits, Retention
+from tenure import Retention
 from tenure.errors import InvalidInput
 from tenure.persistence.model.lifecycles.retention import NEVER, asked_for
 
@@ -58,17 +58,16 @@ def test_a_kind_that_is_named_goes_by_its_own_numbers_and_every_other_by_those_o
 
 def test_what_is_kept_of_kinds_is_copied_where_it_is_given() -> None:
     kinds = {"chat": Retention(runs_s=10.0)}
-    retention, limits = Retention(kinds=kinds), Limits(output_kinds=kinds)
+    retention = Retention(kinds=kinds)
     kinds.clear()
 
     assert "chat" in retention.kinds
-    assert "chat" in limits.output_kinds
 
 
 def test_what_is_kept_is_a_value_that_a_set_can_have() -> None:
     kept = [Retention(kinds={"chat": Retention(runs_s=10.0)}) for _ in range(2)]
 
-    assert len({*kept}) == len({Limits(output_kinds=each.kinds) for each in kept}) == 1
+    assert len({*kept}) == 1
 
 
 def test_who_names_kinds_asks_for_nothing_of_others() -> None:
@@ -93,8 +92,6 @@ def test_who_names_kinds_asks_for_nothing_of_others() -> None:
 def test_what_is_no_retention_of_kinds_is_refused(kinds: Any) -> None:
     with pytest.raises(InvalidInput):
         Retention(kinds=kinds)
-    with pytest.raises(InvalidInput):
-        Limits(output_kinds=kinds)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from typing import Any, Final, final
 import pytest
 from attrs import define, field
 
-import tenure
 from tenure import InputId, LogicalRuntimeId, Retention, RunApplyBoundary, Seams, Store
 from tenure.persistence.commits.upkept import PAGE
 from tenure.persistence.facets import prunable
@@ -37,10 +36,9 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def store(tmp_path: Path, clock: Clock) -> AsyncGenerator[Store]:
-    limits = tenure.Limits(output_s=1e9)  # output goes where the test prunes
     async with open_seen_store(
-        tmp_path / "agents.db", durability="memory", limits=limits, seams=Seams(wall_clock=clock)
-    ) as opened:
+        tmp_path / "agents.db", durability="memory", seams=Seams(wall_clock=clock)
+    ) as opened:  # output goes where the test prunes
         yield opened
 
 

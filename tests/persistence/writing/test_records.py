@@ -22,6 +22,7 @@ from tenure.persistence.facets.inbox.cancelling import CancelInput
 from tenure.persistence.facets.ownership.lifecycle import Hold
 from tenure.persistence.facets.ownership.ownership import MarkLost
 from tenure.persistence.facets.runs.runs import FinishRun
+from tenure.persistence.model.lifecycles.retention import Retention
 from tenure.persistence.model.values import DurabilityClass, InputId, RunId
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.store import Store
@@ -57,8 +58,8 @@ class Nothing:
 
 def group_with(records: Records) -> Transaction:
     connection: Any = Nothing()
-    facts: dict[str, Any] = {"durability": DurabilityClass.DISK, "limits": Limits(), "savepoints": False}
-    return Transaction(connection, records, host=1, group=1, now=0.0, **facts)
+    facts: dict[str, Any] = {"durability": DurabilityClass.DISK, "limits": Limits(), "retention": Retention()}
+    return Transaction(connection, records, host=1, group=1, now=0.0, savepoints=False, **facts)
 
 
 def in_hand(store: Store) -> set[Any]:

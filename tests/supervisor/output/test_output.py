@@ -403,8 +403,8 @@ async def test_a_position_from_before_what_is_still_there_is_gone_and_says_where
             await run.emit(number)
             await run.flush()
 
-    limits = tenure.Limits(output_entries=20)
-    async with host(database, {"kind": speak}, limits=limits) as supervisor:
+    kept = tenure.Retention(output_entries=20)
+    async with host(database, {"kind": speak}, retention=kept) as supervisor:
         alice = await supervisor.spawn("alice", "kind")
         bob = await supervisor.spawn("bob", "kind")
         await consumed(alice, "go")
@@ -432,7 +432,7 @@ async def test_old_output_goes_with_what_is_said_next(database: Path, autojump_c
     async def speak(run: tenure.Run) -> None:
         await run.emit("word")
 
-    async with host(database, {"kind": speak}, limits=tenure.Limits(output_s=60.0)) as supervisor:
+    async with host(database, {"kind": speak}, retention=tenure.Retention(output_s=60.0)) as supervisor:
         alice = await supervisor.spawn("alice", "kind")
         await consumed(alice, "go")
         await trio.sleep(100)
@@ -448,7 +448,7 @@ async def test_old_output_of_a_runtime_that_is_silent_goes_by_itself_and_a_posit
         if run.runtime_id == "bob":
             await trio.sleep(60)
 
-    async with host(database, {"kind": speak}, limits=tenure.Limits(output_s=12.0)) as supervisor:
+    async with host(database, {"kind": speak}, retention=tenure.Retention(output_s=12.0)) as supervisor:
         for _ in range(2):
             await consumed(await supervisor.spawn("alice", "kind"), "go")
         (first, *_) = entries = await read(supervisor)

@@ -115,9 +115,12 @@ async def test_whoever_reads_at_whatever_pace_hears_what_was_written_in_its_orde
     monkeypatch.setattr(reads, "PAGE_BYTES", source.choice((200, 3_000, reads.PAGE_BYTES)))
     entries = source.choice((40, 100_000))
     scene = Scene(source=source, trims=entries == 40)
-    limits = tenure.Limits(poll_s=1.0, output_entries=entries)
+    kept = tenure.Retention(output_entries=entries)
     behaviour = tenure.Behaviour(scene.speak, events=True, restart=QUICK, aside_after_s=1.0)
-    async with host(database, {"kind": behaviour}, limits=limits) as one, host(database, {}, limits=limits) as other:
+    async with (
+        host(database, {"kind": behaviour}, retention=kept) as one,
+        host(database, {}, retention=kept) as other,
+    ):
         await one.spawn_many(NAMES, "kind")
         async with trio.open_nursery() as outer:
             for name in NAMES:

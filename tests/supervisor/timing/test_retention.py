@@ -13,7 +13,6 @@ from trio.testing import MockClock
 
 import tenure
 from tenure import Retention
-from tenure.errors import InvalidInput
 from tenure.persistence.upkeep.verify import verify_runtime
 from tests.kit.hosting import forever, nothing, virtual_seams
 from tests.kit.seen import open_seen_supervisor
@@ -103,34 +102,14 @@ async def test_without_a_retention_what_has_ended_stays(tmp_path: Path, autojump
         assert await counted(supervisor.store, "runs") == await counted(supervisor.store, "inputs") == 1
 
 
-async def test_limits_and_retention_may_not_say_different_things_of_output(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="retention"):
-        async with tenure.open_supervisor(
-            tmp_path / "a.db", behaviours={}, retention=SHORT, limits=tenure.Limits(output_s=5.0)
-        ):
-            pass
-    assert not (tmp_path / "a.db").exists()
-
-
-async def test_limits_and_retention_may_not_say_different_things_of_a_kind(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="kinds"):
-        async with tenure.open_supervisor(
-            tmp_path / "a.db",
-            behaviours={},
-            retention=Retention(kinds={"work": SHORT}),
-            limits=tenure.Limits(output_kinds={"work": Retention()}),
-        ):
-            pass
-    assert not (tmp_path / "a.db").exists()
-
-
 @pytest.mark.slow
-async def test_output_of_a_kind_goes_at_its_own_age_by_limits_alone(tmp_path: Path, autojump_clock: MockClock) -> None:
+async def test_output_of_a_kind_goes_at_its_own_age(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with tenure.open_supervisor(
         tmp_path / "a.db",
         behaviours={"work": work, "records": work},
         seams=virtual_seams(),
-        limits=evolve(SLOW, output_s=DAY_S, output_kinds={"records": Retention(output_s=9 * DAY_S)}),
+        limits=SLOW,
+        retention=Retention(output_s=DAY_S, kinds={"records": Retention(output_s=9 * DAY_S)}),
         durability="memory",
     ) as supervisor:
         for kind in ("records", "work", "records", "work"):

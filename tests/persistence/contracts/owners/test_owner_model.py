@@ -21,7 +21,7 @@ from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 import tenure
-from tenure import AbandonReason, InputId, Lane, Limits, LogicalRuntimeId, RunId, Seams, SessionId, Store
+from tenure import AbandonReason, InputId, Lane, Limits, LogicalRuntimeId, Retention, RunId, Seams, SessionId, Store
 from tenure.errors import Error
 from tenure.persistence.commits.commit import (
     Change,
@@ -87,7 +87,8 @@ OWNED = ("alice", "bob")
 NAMES = (*OWNED, "newt")
 """The last one is there once an accept has made it, or a host has."""
 
-LIMITS = Limits(inbox_inputs=INBOX, delayed_inputs=DELAYED, lease_s=9_000, renew_s=3_000, output_entries=SAID)
+LIMITS = Limits(inbox_inputs=INBOX, delayed_inputs=DELAYED, lease_s=9_000, renew_s=3_000)
+KEPT = Retention(output_entries=SAID)
 LABELS = (("a", "1"),)
 """Of every runtime that is made."""
 
@@ -269,15 +270,17 @@ class Hosts:
     async def _serve(self, target: str) -> None:
         seams = Seams(wall_clock=lambda: self.now)
         try:
-            async with tenure.open_store(target, durability="memory", limits=LIMITS, seams=seams) as self.stores["A"]:
+            async with tenure.open_store(
+                target, durability="memory", limits=LIMITS, retention=KEPT, seams=seams
+            ) as self.stores["A"]:
                 if self.count == 1:
                     await self._work()
                     return
                 # It keeps the rows of every group for a while, as groups of many commits do.
                 seams = attrs.evolve(seams, engine=keeping(target).engine)
-                async with tenure.open_store(target, durability="memory", limits=LIMITS, seams=seams) as self.stores[
-                    "B"
-                ]:
+                async with tenure.open_store(
+                    target, durability="memory", limits=LIMITS, retention=KEPT, seams=seams
+                ) as self.stores["B"]:
                     await self._work()
         finally:
             self._ready.set()
