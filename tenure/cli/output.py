@@ -27,11 +27,13 @@ from tenure.errors import Error
 from .exits import as_json
 
 _TIMES: Final = ("_at", "_until", "_since")
-"""How the names of times end; in JSON they are unix seconds."""
+"""How the names of times end, or what they are; in JSON they are unix seconds."""
 
 _UNFOLDED: Final = 100_000
 
 _BEYOND_ASCII: Final = re.compile(r"[^\n -~]")
+
+_UTC: Final = " UTC"
 
 
 @final
@@ -50,7 +52,7 @@ class Output:
         table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
         for name, value in facts.items():
             # A text of several lines keeps them: each stands right of the column of names.
-            table.add_row(name.replace("_", " "), Text("\n".join(map(visible, cell(value, name).split("\n")))))
+            table.add_row(name.replace("_", " "), Text("\n".join(map(visible, _block(value, name).split("\n")))))
         self._print(table)
 
     def rows(self, title: str, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
@@ -120,7 +122,7 @@ def cell(value: object, column: str = "") -> str:
     if isinstance(value, Mapping):
         items = cast("Mapping[object, object]", value)
         return ", ".join(f"{name} {cell(item, str(name))}" for name, item in items.items())
-    if isinstance(value, float) and column.endswith(_TIMES):
+    if isinstance(value, float) and f"_{column}".endswith(_TIMES):
         return _time(value)
     if isinstance(value, list | tuple):
         return ", ".join(cell(item) for item in cast("Sequence[object]", value))
@@ -129,10 +131,40 @@ def cell(value: object, column: str = "") -> str:
     return "" if value is None else str(value)
 
 
+def _block(value: object, name: str) -> str:
+    """As `cell`, of one thing: what stands in a thing, or in a list of things, begins a line each, and goes on indented."""
+    if isinstance(value, Mapping):
+        lines = _items(cast("Mapping[object, object]", value))
+    elif isinstance(value, list | tuple):
+        lines = [_inline(each) for each in cast("Sequence[object]", value)]
+    else:
+        return cell(value, name)
+    return "\n".join(line.replace("\n", "\n  ") for line in lines)
+
+
+def _items(inside: Mapping[object, object]) -> list[str]:
+    """What stands in a thing, each with its name; what is not there is left out."""
+    shown = [(str(name), _inline(item, str(name))) for name, item in inside.items()]
+    return [f"{name.replace('_', ' ')} {text}" for name, text in shown if text]
+
+
+def _inline(value: object, name: str = "") -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(_items(cast("Mapping[object, object]", value)))
+    if isinstance(value, list | tuple):
+        return ", ".join(_inline(item) for item in cast("Sequence[object]", value))
+    return cell(value, name)
+
+
+def time_of(text: str) -> datetime:
+    """A time as it is printed here, or by ISO 8601. Raises `ValueError`."""
+    return datetime.fromisoformat(f"{text.removesuffix(_UTC)}+00:00" if text.endswith(_UTC) else text)
+
+
 def _time(at: float) -> str:
     """A stored time as people read it, in UTC; one that no calendar has, as it is stored."""
     try:
-        return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        return datetime.fromtimestamp(at, UTC).strftime(f"%Y-%m-%d %H:%M:%S{_UTC}")
     except (ValueError, OverflowError, OSError):
         return str(at)
 

@@ -32,7 +32,7 @@ from tenure.supervisor.visiting import visit
 
 from .command import labels_of
 from .exits import REFUSED
-from .output import Output
+from .output import Output, time_of
 
 Verb = Callable[[Handle], Awaitable[object]]
 
@@ -232,9 +232,12 @@ def _time(text: str | None, field: str) -> datetime | None:
     if text is None:
         return None
     try:
-        return datetime.fromisoformat(text)
+        at = time_of(text)
     except ValueError as exc:
         raise InvalidInput(detail="it is not a time such as 2027-01-31T08:00+01:00", field=field) from exc
+    if at.tzinfo is None:
+        raise InvalidInput(detail=f"it says no moment without its offset: {at.isoformat()}Z is UTC", field=field)
+    return at
 
 
 def json_of(text: str, field: str = "--ran") -> Any:
@@ -242,4 +245,6 @@ def json_of(text: str, field: str = "--ran") -> Any:
     try:
         return json.loads(text)
     except ValueError as exc:
-        raise InvalidInput(detail=f"it is not JSON: {exc}", field=field) from exc
+        raise InvalidInput(
+            detail=f"it is not JSON ({exc}); a text is quoted: '{json.dumps(text)}'", field=field
+        ) from exc

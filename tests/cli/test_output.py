@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import trio
 
 import tenure
-from tenure.cli.exits import DONE, NOT_THERE
+from tenure.cli.exits import DONE, NOT_THERE, WRONG_USE
 from tenure.cli.output import Output
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.ownership.lifecycle import Hold
@@ -94,3 +95,52 @@ def test_a_stream_of_lines_steers_no_terminal_either(capsys: pytest.CaptureFixtu
     assert people.isprintable()
     assert programs.isprintable()
     assert json.loads(programs)["run_id"] == f"{ESCAPES}{BIDI}{LINES}"
+
+
+def test_what_stands_in_a_thing_has_a_line_each_and_none_for_what_is_not_there(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run: dict[str, object] = {
+        "run_id": "r-1",
+        "last_error": "OSError: net\nfailed_attempts 9",
+        "retry_at": 0.5,
+        "entry": None,
+        "waits": [],
+    }
+    kept = [{"of": "kind", "since": 1_796_029_247.9}, {"of": "runtime", "note": "look\nat it", "since": 0.0}]
+
+    Output(json=False).facts("Why", {"held": None, "run": run, "on_hold": kept})
+
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    indent = " " * len("on hold  ")
+    assert lines == [
+        "Why",
+        "held",
+        "run      run id r-1",
+        f"{indent}last error OSError: net",
+        f"{indent}  failed_attempts 9",
+        f"{indent}retry at 1970-01-01 00:00:00 UTC",
+        "on hold  of kind, since 2026-11-30 09:00:47 UTC",
+        f"{indent}of runtime, note look",
+        f"{indent}  at it, since 1970-01-01 00:00:00 UTC",
+    ]
+
+
+def test_a_time_is_taken_as_it_was_printed(path: Path) -> None:
+    printed = call("show", path, "one\ntwo").stdout
+    at = next(line for line in printed.splitlines() if line.startswith("updated at")).removeprefix("updated at").strip()
+    later = at.replace("20", "29", 1)
+
+    assert call("accept", path, "one\ntwo", "1", "--at", later).exit_code == DONE
+
+    (line,) = json.loads(call("inbox", path, "one\ntwo", "--json").stdout)
+    assert f"{datetime.fromtimestamp(line['due_at'], UTC):%Y-%m-%d %H:%M:%S} UTC" == later
+    assert call("restore", path.parent, "new.db", "--at", at).exit_code == NOT_THERE
+    assert "2999-01-31T08:00:00Z" in call("accept", path, "a", "1", "--at", "2999-01-31T08:00").stderr
+
+
+def test_a_payload_without_its_quotes_is_told_where_they_belong(path: Path) -> None:
+    result = call("accept", path, "a", "yes")
+
+    assert result.exit_code == WRONG_USE
+    assert """a text is quoted: '"yes"'""" in result.stderr

@@ -143,7 +143,7 @@ async def test_why_counts_dead_letters_and_prints_times_that_people_can_read(pat
     )
     wake_at = (await trio.to_thread.run_sync(answer, "why", path, "sleeps"))["run"]["sleeps_until"]
     text = (await trio.to_thread.run_sync(call, "why", path, "sleeps")).stdout
-    assert f"sleeps_until {datetime.fromtimestamp(wake_at, UTC):%Y-%m-%d %H:%M:%S} UTC" in text
+    assert f"sleeps until {datetime.fromtimestamp(wake_at, UTC):%Y-%m-%d %H:%M:%S} UTC" in text
 
 
 async def test_a_supervisor_says_at_which_entry_a_run_stands(autojump_clock: MockClock, open_host: OpenHost) -> None:

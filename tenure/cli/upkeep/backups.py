@@ -19,7 +19,7 @@ import attrs
 import click
 import trio
 
-from tenure.cli.output import Output
+from tenure.cli.output import Output, time_of
 from tenure.errors import CannotOpen, InvalidInput, NotFound
 from tenure.persistence.engines.door import (
     Copy,
@@ -154,7 +154,7 @@ def _newest(folder: Path, at: datetime) -> Path:
 
 def _bookmark(text: str) -> datetime:
     try:
-        at = datetime.fromtimestamp(float(text), UTC) if _is_number(text) else datetime.fromisoformat(text)
+        at = datetime.fromtimestamp(float(text), UTC) if _is_number(text) else time_of(text)
         in_utc = at.astimezone(UTC)
     except (ValueError, OverflowError, OSError) as exc:
         raise InvalidInput(detail="it is unix seconds, or a time such as 2027-01-31T08:00+01:00", field="--at") from exc
