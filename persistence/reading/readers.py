@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from copy import copy
+from threading import get_ident
 from typing import Protocol, TypeVar, final
 
 import trio
@@ -31,6 +32,7 @@ from tenure.persistence.seams.executors import (
 )
 from tenure.persistence.seams.interrupts import guarded
 from tenure.persistence.seams.limits import Limits
+from tenure.persistence.seams.nursery import refuse_thread
 
 from .stopping import Stopper, kind_of
 from .user_connection import QueryConnection
@@ -103,6 +105,7 @@ class Readers:
         self._shared = _Reader(shared, shared_executor)
         self._make_executor = make_executor
         self._stopper = stopper
+        self._thread = get_ident()
         self._limiter = trio.CapacityLimiter(limits.read_connections)
         self._query_limiter = trio.CapacityLimiter(limits.query_connections)
         self._free: list[_Reader] = []
@@ -112,6 +115,8 @@ class Readers:
 
     async def run(self, read: Callable[[Statements], T]) -> T:
         """Run a sync read; see `Store.read`."""
+        if get_ident() != self._thread:
+            refuse_thread()
         async with self._limiter:
             if self._closed is not None:
                 raise copy(self._closed)

@@ -18,11 +18,12 @@ from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, TypeVar, cast, final
+from typing import Any, Final, NoReturn, TypeVar, cast, final
 
 import outcome
 import trio
 
+from tenure.errors import Unsupported
 from tenure.persistence.model.texts import class_name, in_place_of, is_sound, leaves, named, storable
 
 from .interrupts import interrupt_in, unprotected
@@ -239,3 +240,11 @@ async def _close(nursery: trio.Nursery) -> None:
         for each in leaves(answer.error):
             if issubclass(type(each), KeyboardInterrupt | SystemExit):
                 raise each
+
+
+def refuse_thread() -> NoReturn:
+    """Raises `Unsupported`: what a host has is waited for in another thread than that of its loop.
+
+    A task there cannot be woken from here, and what wakes it would fail in its place.
+    """
+    raise Unsupported(what="a verb in another thread than that of its host (tenure.sync has them for threads)")

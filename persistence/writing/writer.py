@@ -15,6 +15,7 @@ import functools
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from threading import get_ident
 from typing import TypeVar, final
 
 import trio
@@ -29,6 +30,7 @@ from tenure.persistence.model.texts import named
 from tenure.persistence.reading.stopping import kind_of
 from tenure.persistence.seams.executors import Executor
 from tenure.persistence.seams.limits import Limits
+from tenure.persistence.seams.nursery import refuse_thread
 
 from .group import GroupBroken, GroupRunner, Outcome
 from .host_row import Rejoined
@@ -50,12 +52,9 @@ class Writer:
     """Takes what waits, commits it as a group, answers every caller. One task runs it.
 
     Attributes:
-        limits: The store's limits.
-        broken: Why the store has stopped, or None.
+        broken, broken_event: Why the store has stopped, or None; set with it, and at an orderly end.
         broke_unheard: Whether it stopped after a group's answers, and no caller knows yet.
-        broken_event: Set with it, and at an orderly end.
-        host: The row of the group that was heard of last.
-        renewed_at: Boot clock of that host's last renewal.
+        limits, host, renewed_at: Of the store; the row of the group that was heard of last; boot clock of its last renewal.
         carry_out: Carries out one group, on the executor. What watches groups puts itself around it.
         on_rejoined: Called on the trio thread when this host was judged dead and has a new row, before anything is settled.
         hooks, on_landed: Called with each group that landed; the second there, after its callers have their answers.
@@ -73,6 +72,7 @@ class Writer:
         self.limits = limits
         self._queue: deque[Pending] = deque()
         self._room = Room(limits.waiting_commits, limits.waiting_bytes)
+        self._thread = get_ident()
         self._wakeup = trio.Event()
         self._idle = trio.Event()
         self._closing = False
@@ -99,8 +99,7 @@ class Writer:
         there the owner of the state publishes it. It may not raise: that stops the store after the group.
 
         Raises:
-            StoreBroken: The store has stopped; this commit did not land.
-            Closed: The store is closed.
+            StoreBroken, Closed: The store has stopped, or is closed; this commit did not land.
         """
         self.check_open()
         pending = Pending(commit, self, on_settled)
@@ -130,6 +129,8 @@ class Writer:
 
         Cancellation: while it waits for room nothing happened; afterwards see `Pending.wait`.
         """
+        if get_ident() != self._thread:
+            refuse_thread()
         await trio.lowlevel.checkpoint_if_cancelled()
         self.check_open()
         pending = Pending(commit, self, on_settled, find_rider)
@@ -143,8 +144,7 @@ class Writer:
         """Do something with the connection between two groups; commits wait meanwhile.
 
         Raises:
-            StoreBroken: The store has stopped, or does so now: what the work did is not known.
-            Closed: The store is closed.
+            StoreBroken, Closed: The store has stopped, or does so now (what the work did is not known); or it is closed.
             Contended: The connection was lost, and the next one too.
 
         Cancellation: comes when the work has ended.

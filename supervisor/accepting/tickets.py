@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from copy import copy
 from functools import partial
+from threading import get_ident
 from typing import Any, final
 
 import trio
@@ -28,6 +29,7 @@ from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RunBoundaryReceipt,
 )
+from tenure.persistence.seams.nursery import refuse_thread
 from tenure.persistence.store import Store
 
 
@@ -60,12 +62,13 @@ class Fate:
         outcome: How it ended, or why that will not be known here; None before.
     """
 
-    __slots__ = ("__weakref__", "_event", "_read", "outcome")
+    __slots__ = ("__weakref__", "_event", "_read", "_thread", "outcome")
 
-    def __init__(self, read: Callable[[], Awaitable[Outcome]] | None) -> None:
+    def __init__(self, read: Callable[[], Awaitable[Outcome]] | None, thread: int) -> None:
         """Nothing is known; `read` fetches the outcome of an input that had ended before."""
         self.outcome: Outcome | Error | None = None
         self._read = read
+        self._thread = thread
         self._event: trio.Event | None = None
 
     def settle(self, outcome: Outcome | Error) -> None:
@@ -81,7 +84,9 @@ class Fate:
             self.settle(await self._read())
 
     async def wait(self) -> Outcome | Error:
-        """Wait until it is settled."""
+        """Wait until it is settled. Raises `Unsupported` in another thread than that of the host."""
+        if get_ident() != self._thread:
+            refuse_thread()
         if self._read is not None:
             await self.learn()
         if self.outcome is None:
@@ -178,6 +183,7 @@ class Tickets:
     def __init__(self, store: Store) -> None:
         """No ticket yet; the outcomes of inputs that have ended are read from the store."""
         self._store = store
+        self._thread = get_ident()
         self._closed: Error | None = None
         # Changed by the loop alone. The last ticket of an input may be dropped in any thread, which only says so.
         self._held: dict[_Key, _Reference] = {}
@@ -192,10 +198,10 @@ class Tickets:
             self._forget_dropped()
         key = runtime_id, input_id
         if is_terminal(phase):
-            fate = Fate(partial(self._read_outcome, runtime_id, input_id))
+            fate = Fate(partial(self._read_outcome, runtime_id, input_id), self._thread)
         else:
             known = self._held.get(key)
-            fate = (None if known is None else known()) or Fate(None)
+            fate = (None if known is None else known()) or Fate(None, self._thread)
             if known is None or known() is not fate:
                 self._held[key] = reference = _Reference(fate, self._drop)
                 reference.key = key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import get_ident
 from typing import TypeVar, final
 
 import trio
@@ -21,12 +22,14 @@ class News:
     """That other hosts wrote: the watch says so, and those who wait read again.
 
     Attributes:
+        thread: Of the host's loop.
         on_stir: Called where a look must come soon.
     """
 
     def __init__(self, store: Store) -> None:
         """No news."""
         self._store = store
+        self.thread = get_ident()
         self._came = trio.Event()
         self._stirred = False
         self._hurries = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
+from threading import get_ident
 from typing import TypeVar, Unpack, final
 
 import trio
@@ -20,6 +21,7 @@ from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RuntimeState,
 )
+from tenure.persistence.seams.nursery import refuse_thread
 from tenure.supervisor.accepting.ingress import Ingress
 from tenure.supervisor.accepting.terms import AcceptTerms
 from tenure.supervisor.accepting.tickets import Ticket
@@ -177,6 +179,8 @@ class Runtime(Handle):
         await self._wait(reached, lambda found: True if found.held is None else None)
 
     async def _perform(self, verb: Verb[T]) -> T:
+        if get_ident() != self._news.thread:
+            refuse_thread()
         with suppress(_PutAside):
             return await self._here(partial(self._requests.perform, self._facts, verb))
         return await self._requests.ask(self.runtime_id, verb)
@@ -193,6 +197,8 @@ class Runtime(Handle):
             found = stored(holding)
             return None if found is None else (found,)
 
+        if get_ident() != self._news.thread:
+            refuse_thread()
         while True:
             with suppress(_PutAside):
                 return await self._here(lambda: reached(self._actors.of(self._facts)))

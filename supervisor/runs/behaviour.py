@@ -110,6 +110,8 @@ class Behaviour:
         for name, function in (("function", self.function), ("on_abandoned", self.on_abandoned)):
             if not (is_async(function) or (function is None and name == "on_abandoned")):
                 raise InvalidInput(detail=f"{shown(function)} is not an async function; write async def", field=name)
+            if function is not None:
+                check_takes_run(function, name)
         check_value(self.events, bool, "events")
         check_extra(self.extra, self.payload)
         for name, hook in (("encode", self.encode), ("decode", self.decode)):
@@ -201,6 +203,10 @@ def _of_kind(kind: str, given: Given, version: str) -> tuple[Behaviour, ...]:
     if isinstance(given, str):
         detail = f"of kind {shown(kind)} {shown(given)} is not an async function or a tenure.Behaviour"
         raise InvalidInput(detail=detail, field="behaviours")
+    if inspect.iscoroutine(given):
+        given.close()
+        detail = f"of kind {shown(kind)} {shown(given)} is what an async function returned; pass the function itself"
+        raise InvalidInput(detail=detail, field="behaviours")
     several: Sequence[Behaviour | BehaviourFunction] = (
         [given] if isinstance(given, Behaviour) or callable(given) else check_value(given, Sequence[Any], "behaviours")
     )
@@ -211,6 +217,19 @@ def _of_kind(kind: str, given: Given, version: str) -> tuple[Behaviour, ...]:
         detail = f"kind {shown(kind)} has {len(known)} behaviours: of several, each has a version that no other has"
         raise InvalidInput(detail=detail, field="behaviours")
     return tuple(known)
+
+
+def check_takes_run(function: Any, field: str) -> None:
+    """Raises `InvalidInput` for what cannot be called with one argument, as far as its signature says."""
+    try:
+        signature = inspect.signature(function, follow_wrapped=False)  # what is called, and not what it stands around
+    except (ValueError, TypeError):  # it has none: not written in Python
+        return
+    try:
+        signature.bind(None)
+    except TypeError as exc:
+        detail = f"{shown(function)} does not take one argument, its run; write async def name(run: tenure.Run)"
+        raise InvalidInput(detail=detail, field=field) from exc
 
 
 def is_async(function: Any) -> bool:

@@ -17,7 +17,7 @@ from tenure.errors import InvalidInput, RunEnded
 from tenure.persistence.model.numbers import shown
 from tenure.persistence.seams.nursery import background
 from tenure.portals.portal import Portal
-from tenure.supervisor.runs.behaviour import BehaviourFunction, is_async
+from tenure.supervisor.runs.behaviour import BehaviourFunction, check_takes_run, is_async
 from tenure.supervisor.runs.run import Run as TrioRun
 
 from .crossing import entered
@@ -40,13 +40,14 @@ def behaviour(function: Callable[[Run], Coroutine[Any, Any, Any]]) -> BehaviourF
     there too; sync ones run in threads. Steps side by side, as of tasks that a library starts, have ``call=``.
 
     Raises:
-        InvalidInput: It is not an async function.
+        InvalidInput: It is not an async function, or does not take one argument.
 
     Cancellation: where the run is cancelled, by a stop or at the end of the host, so is the task, and its end is waited for.
     One that swallows it gets `asyncio.CancelledError` from everything that it asks of its run.
     """
     if not is_async(function):
         raise InvalidInput(detail=f"{shown(function)} is not an async function; write async def", field="function")
+    check_takes_run(function, "function")
 
     @functools.wraps(function)
     async def on_the_loop(run: TrioRun) -> Any:

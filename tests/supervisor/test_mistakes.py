@@ -13,7 +13,8 @@ import trio
 import trio.testing
 
 import tenure
-from tenure.errors import InvalidInput
+import tenure.asyncio
+from tenure.errors import InvalidInput, Unsupported
 from tests.kit.hosting import (
     host,
     nothing,
@@ -194,3 +195,92 @@ async def test_a_step_that_is_given_what_its_function_returned_says_what_to_writ
 
         assert outcome.phase == "abandoned"
         assert "'paid' is not a function; pass the function" in (outcome.error or "")
+
+
+async def no_run() -> None:
+    """A behaviour that forgot its argument."""
+
+
+async def two(run: tenure.Run, payload: object) -> None:
+    """A behaviour that wants its payload beside its run."""
+
+
+async def no_run_but(*, key: str) -> None:
+    """A step, taken for a behaviour."""
+
+
+@pytest.mark.parametrize("name", ["function", "on_abandoned"])
+@pytest.mark.parametrize("function", [no_run, two, no_run_but, functools.partial(no_run)])
+def test_what_does_not_take_its_run_is_no_behaviour(function: Any, name: str) -> None:
+    given: dict[str, Any] = {"function": nothing, name: function}
+    with pytest.raises(InvalidInput, match=r"write async def name\(run") as caught:
+        tenure.Behaviour(**given)
+    assert caught.value.field == name
+    if name == "function":
+        with pytest.raises(InvalidInput, match=r"write async def name\(run"):
+            tenure.asyncio.behaviour(function)
+
+
+def test_what_stands_around_a_function_of_other_arguments_is_a_behaviour() -> None:
+    @functools.wraps(two)
+    async def around(run: tenure.Run) -> None:
+        await two(run, run.inputs[0].payload)
+
+    assert tenure.Behaviour(around).function is around
+
+
+async def test_what_an_async_function_returned_is_no_behaviour(tmp_path: Path) -> None:
+    returned: Any = no_run()
+    with pytest.raises(InvalidInput, match="pass the function itself"):
+        async with tenure.open_supervisor(tmp_path / "a.db", behaviours={"kind": returned}):
+            pass
+
+
+@pytest.mark.parametrize("verb", ["gather", "first"])
+async def test_a_branch_that_was_called_already_says_what_to_write(
+    autojump_clock: trio.testing.MockClock, verb: str
+) -> None:
+    async def asks(run: tenure.Run) -> None:
+        steps: list[Any] = [run.step(name, str.upper, name, repeat="freely") for name in ("a", "b")]
+        await getattr(run, verb)(*steps)
+
+    once = tenure.Behaviour(asks, restart=tenure.RestartPolicy(max_attempts=1))
+    async with host(":memory:", {"kind": once}) as supervisor:
+        alice = await supervisor.spawn("alice", "kind")
+        outcome = await (await alice.accept("go")).wait_outcome()
+
+        assert "write lambda: run.step(...)" in (outcome.error or "")
+        assert await supervisor.entries("alice") == []
+
+
+async def test_a_verb_in_another_thread_is_refused_there_and_its_host_goes_on(tmp_path: Path) -> None:
+    go = trio.Event()
+
+    async def waits(run: tenure.Run) -> None:
+        await go.wait()
+
+    async with tenure.open_supervisor(tmp_path / "a.db", behaviours={"kind": waits}) as supervisor:
+        alice = await supervisor.spawn("alice", "kind")
+        ticket = await alice.accept("first")
+        outside = await supervisor.find("alice")
+        verbs: list[Callable[[], Any]] = [
+            lambda: supervisor.accept("alice", 1),
+            lambda: supervisor.accept("bob", 1, kind="kind"),
+            lambda: supervisor.spawn("carol", "kind"),
+            lambda: supervisor.read_session("alice"),
+            lambda: supervisor.store.journal.append("stream", [1]),
+            lambda: alice.accept(1),
+            alice.stop,
+            lambda: alice.wait_state("retired"),
+            alice.wait_held,
+            outside.wait_held,
+            ticket.wait_outcome,
+            lambda: anext(alice.follow()),
+        ]
+        for verb in verbs:
+            with pytest.raises(Unsupported, match=r"tenure\.sync"):
+                await trio.to_thread.run_sync(trio.run, verb)
+        go.set()
+        with trio.fail_after(30):
+            assert (await ticket.wait_outcome()).phase == "consumed"
+            assert (await (await alice.accept("second")).wait_outcome()).phase == "consumed"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, final
 
 import trio
 
-from tenure.errors import LimitReached
+from tenure.errors import InvalidInput, LimitReached
 from tenure.persistence.commits.commit import Change, CommitResult
 from tenure.persistence.facets.runs.asking.asks import GiveUpAsks
 from tenure.persistence.model.codec import (
@@ -23,6 +24,7 @@ from tenure.persistence.model.entries import (
     branch_of,
     place_of,
 )
+from tenure.persistence.model.numbers import shown
 from tenure.persistence.seams.nursery import contained, is_for_others
 
 from .branch import Branch
@@ -76,6 +78,7 @@ class Parallel:
 
     async def gather(self, functions: Sequence[Side]) -> tuple[Any, ...]:
         """See `Run.gather`."""
+        _check_functions(functions)
         entering = self._entering
         asked = Asked(kind=EntryKind.GATHER, name="gather", arguments=_counted(len(functions)))
         self._check_fits(len(functions))
@@ -95,6 +98,7 @@ class Parallel:
 
     async def first(self, functions: Sequence[Side]) -> Any:
         """See `Run.first`."""
+        _check_functions(functions)
         entering = self._entering
         asked = Asked(kind=EntryKind.FIRST, name="first", arguments=_counted(len(functions)))
         branch, found = entering.ask(asked)
@@ -316,3 +320,14 @@ def _number(known: Sequence[str], given: Sequence[str]) -> tuple[list[int], list
             named.append(each)
             numbers.append(len(named))
     return numbers, named, sorted(number for left in free.values() for number in left)
+
+
+def _check_functions(functions: Sequence[object]) -> None:
+    """Raises `InvalidInput` for what is not a function, before a branch begins; a coroutine in its place is closed."""
+    wrong = [each for each in functions if not callable(each)]
+    for each in wrong:
+        if inspect.iscoroutine(each):
+            each.close()
+    if wrong:
+        detail = f"{shown(wrong[0])} is not a function; write lambda: run.step(...), and not run.step(...)"
+        raise InvalidInput(detail=detail, field="functions")
