@@ -19,8 +19,11 @@ from __future__ import annotations
 import base64
 import hmac
 import http.client
+import io
 import json
 import math
+import re
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -177,13 +180,14 @@ async def deliver(
 
     Args:
         run: That of the behaviour.
-        url: Where to: ``http`` or ``https``. A redirection is not followed.
+        url: Where to: ``http`` or ``https``, in the characters that a URL has. A redirection is not followed. Whether it leads
+            into your own network is not looked at: a url that others say goes through a proxy (``https_proxy``) that does.
         event: JSON; by the specification an object with ``type``, ``timestamp`` and ``data``.
         secret: As in `routes`.
         attempts: Most attempts.
         backoff_s: Wait after the first failed one; doubles with each further one.
         backoff_limit_s: Longest wait.
-        timeout_s: Longest wait for an answer.
+        timeout_s: Longest wait for an answer, to its last header; and for a connection before it.
 
     Raises:
         InvalidInput: The url, the secret or the event is none; nothing was sent.
@@ -193,8 +197,7 @@ async def deliver(
     key = _key(secret)
     if not 0 < timeout_s < math.inf:
         raise InvalidInput(detail="it is a number of seconds above 0", field="timeout_s")
-    if urlsplit(url).scheme not in {"http", "https"}:
-        raise InvalidInput(detail="it begins with neither http nor https", field="url")
+    _check_url(url)
     try:
         body = json.dumps(event, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError) as exc:
@@ -219,6 +222,22 @@ async def deliver(
     return message
 
 
+def _check_url(url: str) -> None:
+    """Raise `InvalidInput` for what no attempt could send to."""
+    if re.search(r"[\x00-\x20\x7f]", url):
+        raise InvalidInput(detail="it has a blank or a control character", field="url")
+    try:
+        parts = urlsplit(url)
+        host, _ = (parts.hostname or "").encode("idna"), parts.port
+        f"{parts.path}{parts.query}".encode("ascii")
+    except ValueError as exc:
+        raise InvalidInput(detail=f"it is not a URL: {exc}", field="url") from exc
+    if parts.scheme not in {"http", "https"}:
+        raise InvalidInput(detail="it begins with neither http nor https", field="url")
+    if not host or "@" in parts.netloc:
+        raise InvalidInput(detail="it has a host, and neither user nor password", field="url")
+
+
 class _GoneError(Exception):
     """The receiver wants no more; not an `OSError`, as what is tried again is."""
 
@@ -230,7 +249,65 @@ class _StayHere(urllib.request.HTTPRedirectHandler):
         """There is no other request."""
 
 
-_OPENER: Final = urllib.request.build_opener(_StayHere)
+class _Until(io.RawIOBase):
+    """What comes on a socket until a time. By itself a socket waits anew for each piece, so a slow sender has no end."""
+
+    def __init__(self, sock: socket.socket, answer: Any) -> None:
+        self._sock = sock
+        self._answer = answer
+        wait_s = sock.gettimeout()
+        self._ends_at = time.monotonic() + (math.inf if wait_s is None else wait_s)
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Read what has come, or raise `TimeoutError`."""
+        left_s = self._ends_at - time.monotonic()
+        if left_s <= 0:
+            message = "the answer has not come to its end in time"
+            raise TimeoutError(message)
+        if left_s < math.inf:
+            self._sock.settimeout(left_s)
+        found: int = self._answer.readinto1(buffer)  # once, and not until the buffer is full
+        return found
+
+    def close(self) -> None:
+        """Close what it reads from."""
+        super().close()
+        self._answer.close()
+
+
+class _Response(http.client.HTTPResponse):
+    """One that has come as a whole, to its last header, when the time is over that the socket gives to each piece."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = io.BufferedReader(_Until(sock, self.fp))
+
+
+class _Connection(http.client.HTTPConnection):
+    response_class = _Response
+
+
+class _SafeConnection(http.client.HTTPSConnection):
+    response_class = _Response
+
+
+class _Http(urllib.request.HTTPHandler):
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        """Open it in time."""
+        return self.do_open(_Connection, req)
+
+
+class _Https(urllib.request.HTTPSHandler):
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        """Open it in time."""
+        return self.do_open(_SafeConnection, req)
+
+
+_OPENER: Final = urllib.request.build_opener(_StayHere, _Http, _Https)
 
 
 def _post(url: str, message: str, body: bytes, key: bytes, timeout_s: float) -> int:
@@ -252,7 +329,7 @@ def _post(url: str, message: str, body: bytes, key: bytes, timeout_s: float) -> 
                 raise _GoneError(f"{url} answered 410") from None
             raise ConnectionError(f"{url} answered {error.code}") from None
     except http.client.HTTPException as error:
-        raise ConnectionError(f"{url} did not answer in HTTP: {error!r}") from error
+        raise ConnectionError(f"{url} did not answer in HTTP: {error!r:.200}") from error
 
 
 # Signatures

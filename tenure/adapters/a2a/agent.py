@@ -16,9 +16,10 @@ from a2a.server.context import ServerCallContext
 from a2a.server.events import EventQueue
 from a2a.server.owner_resolver import OwnerResolver, resolve_user_scope
 from a2a.server.tasks.task_updater import TaskUpdater
-from a2a.types.a2a_pb2 import Message, Part, Role, Task, TaskState
+from a2a.types.a2a_pb2 import Artifact, Message, Part, Role, Task, TaskState
 from a2a.utils.errors import InvalidParamsError, TaskNotCancelableError
-from google.protobuf.json_format import MessageToDict
+from google.protobuf.json_format import MessageToDict, ParseError
+from google.protobuf.message import DecodeError
 
 import tenure.asyncio
 from tenure import AbandonReason, InputPhase, Outcome
@@ -35,6 +36,8 @@ from tenure.errors import (
     StoreBroken,
 )
 
+from .records import check_listed
+
 _PART_LIMIT: Final = 90
 _REFUSED: Final = (IdempotencyConflict, InvalidInput, KindMismatch, PayloadTooLarge, RuntimeDestroyed)
 """What is wrong with a message, and not with us."""
@@ -49,7 +52,8 @@ class TenureAgent(AgentExecutor):
 
     The payload of an input is the message as JSON (`MessageToDict`), without the ids of context and task. What the behaviour
     returns is the task's artifact: a text as a text part, another value as a data part, and None is none. What it rejects
-    (`Run.reject`) is a rejected task, with its words; clients do not hear what it fails for.
+    (`Run.reject`) is a rejected task, with its words; clients do not hear what it fails for. A result that is nested more
+    deeply than the protocol holds (about 30 objects) is a failed task.
     """
 
     def __init__(
@@ -151,9 +155,16 @@ def _asked(context: RequestContext) -> tuple[Message, str, str]:
 async def _tell(updater: TaskUpdater, input_id: str, outcome: Outcome) -> None:
     """The last events of a task."""
     if outcome.phase in {InputPhase.CONSUMED, InputPhase.COALESCED}:
-        if outcome.result is not None:
+        try:
+            parts = [] if outcome.result is None else [_part(outcome.result)]
+        except (DecodeError, InvalidInput, ParseError):
+            await updater.failed(
+                new_text_message("the agent could not answer: its result is nested too deeply for A2A")
+            )
+            return
+        if parts:
             # The same end, reported again by another host, is the same artifact.
-            await updater.add_artifact([_part(outcome.result)], artifact_id=input_id)
+            await updater.add_artifact(parts, artifact_id=input_id)
         await updater.complete()
     elif outcome.phase is InputPhase.SUPERSEDED or outcome.reason == AbandonReason.CANCELLED:
         await updater.cancel()
@@ -164,4 +175,7 @@ async def _tell(updater: TaskUpdater, input_id: str, outcome: Outcome) -> None:
 
 
 def _part(result: Any) -> Part:
-    return new_text_part(result) if isinstance(result, str) else new_data_part(result)
+    """A result as a part of an artifact. Raises what the protocol does, or `InvalidInput`, where it cannot be said there."""
+    part = new_text_part(result) if isinstance(result, str) else new_data_part(result)
+    check_listed(Task(artifacts=[Artifact(parts=[part])]))
+    return part

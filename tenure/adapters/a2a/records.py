@@ -12,12 +12,12 @@ from __future__ import annotations
 from typing import Final, TypeVar, final
 
 import msgspec
-from a2a.types.a2a_pb2 import Task, TaskPushNotificationConfig
+from a2a.types.a2a_pb2 import ListTasksResponse, Task, TaskPushNotificationConfig
 from google.protobuf.message import DecodeError
 
 from tenure.adapters.fronts import Values
 from tenure.adapters.keys import part
-from tenure.errors import Corrupt
+from tenure.errors import Corrupt, InvalidInput
 
 TASKS: Final = "a2a.tasks:"
 _VERSION: Final = 1
@@ -58,8 +58,18 @@ def pushes_of_owner(task_id: str, owner: str) -> str:
 
 
 def encode(owner: str, message: M) -> bytes:
-    """A message as it is stored."""
+    """A message as it is stored. Raises `InvalidInput` for a task that could not be read, or not be listed."""
+    if isinstance(message, Task):
+        check_listed(message)
     return _ENCODER.encode(_Record(version=_VERSION, owner=owner, message=message.SerializeToString()))
+
+
+def check_listed(task: Task) -> None:
+    """Raise `InvalidInput` for a task that is nested more deeply than protobuf reads, by itself or in a list."""
+    try:
+        ListTasksResponse.FromString(ListTasksResponse(tasks=[task]).SerializeToString())
+    except DecodeError as exc:
+        raise InvalidInput(detail=f"what is stored of it could not be read: {exc}", field="task") from exc
 
 
 def decode(data: bytes, kind: type[M], key: str) -> tuple[str, M]:

@@ -54,7 +54,7 @@ class TenureTaskStore(TaskStore):
         self._owner = owner_resolver
 
     async def save(self, task: Task, context: ServerCallContext) -> None:
-        """Store a task in place of what was there. Raises `PayloadTooLarge`.
+        """Store a task in place of what was there. Raises `PayloadTooLarge`, or `InvalidInput` where none could read it.
 
         While the disk is full, or the store is busy, it waits and tries again, as the commits of a run do: to the framework a
         task that cannot be stored has failed. Cancellation ends that wait.

@@ -42,6 +42,11 @@ async def clerk(run: tenure.asyncio.Run) -> Any:
     text: str = payload["parts"][0]["text"]
     if text == "data":
         return {"answer": [1, None, {"é": 0.5}]}
+    if text.startswith("deep "):
+        nested: Any = 1
+        for _ in range(int(text.removeprefix("deep "))):
+            nested = [nested]
+        return nested
     if text == "nothing":
         return None
     if text == "no":

@@ -144,6 +144,11 @@ def test_a_client_hears_of_every_end(tmp_path: Path) -> None:
             with pytest.raises(A2AError, match="key"):
                 await ask(client, asking("hello", "message data"))
 
+            for depth in (49, 90):  # the first is written by protobuf, and not read
+                task = await ask(client, asking(f"deep {depth}"))
+                assert task.status.state == TaskState.TASK_STATE_FAILED
+                assert "nested too deeply" in get_message_text(task.status.message)
+
             listed = await client.list_tasks(ListTasksRequest(context_id="c", status=COMPLETED))
             assert listed.total_size == 4
         async with connected(url) as client:

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from a2a.types.a2a_pb2 import ListTasksRequest
+from a2a.helpers.proto_helpers import new_data_part
+from a2a.types.a2a_pb2 import Artifact, ListTasksRequest, Task
+from google.protobuf.json_format import ParseError
+from google.protobuf.message import DecodeError
 
 import tenure.asyncio
 from tenure.adapters.a2a import TenurePushConfigStore, TenureTaskStore
@@ -41,6 +44,7 @@ def test_damage_is_said_and_nothing_is_made_of_it(tmp_path: Path) -> None:
 
 
 def test_what_makes_no_sense_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    depths: list[int] = []
     no_store: Any = object()
     for kind in (TenureTaskStore, TenurePushConfigStore):
         with pytest.raises(InvalidInput):
@@ -54,6 +58,17 @@ def test_what_makes_no_sense_is_refused_and_changes_nothing(tmp_path: Path) -> N
             await tasks.save(large, of(""))
         with pytest.raises(PayloadTooLarge):
             await pushes.set_info("t", config("a", "x" * 2**24), of(""))
+        for depth in range(30, 60):  # from some of these on protobuf writes what it does not read
+            nested: Any = 1
+            for _ in range(depth):
+                nested = [nested]
+            try:
+                part = new_data_part(nested)
+                await tasks.save(Task(id="deep", artifacts=[Artifact(parts=[part])]), of(""))
+            except (ParseError, DecodeError, InvalidInput):
+                depths.append(depth)
+            assert len((await tasks.list(ListTasksRequest(), of(""))).tasks) == 1
+        await tasks.delete("deep", of(""))
         wrong: Any
         for wrong in (3, None, "\ud800"):
             with pytest.raises(InvalidInput):
@@ -69,3 +84,4 @@ def test_what_makes_no_sense_is_refused_and_changes_nothing(tmp_path: Path) -> N
         assert await store.state.items("a2a.") == []
 
     run(main, tmp_path)
+    assert depths == list(range(depths[0], 60))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import http.client
 import json
 import os
 import re
+import socket
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -232,6 +234,51 @@ def test_a_receiver_that_wants_no_more_is_left_alone(tmp_path: Path, receiver: R
 
     asyncio.run(main())
     assert len(ended) == receiver.taken.qsize() == 1
+
+
+def _drip(answer: socket.socket) -> None:
+    answer.sendall(b"HTTP/1.1 200 OK\r\n")
+    for number in range(100):
+        answer.sendall(b"x-%d: y\r\n" % number)
+        time.sleep(0.1)
+
+
+def _say_go_on(answer: socket.socket) -> None:
+    while True:
+        answer.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+@pytest.mark.parametrize("answers", [_drip, _say_go_on])
+def test_a_receiver_whose_answer_has_no_end_is_left(tmp_path: Path, answers: Callable[[socket.socket], None]) -> None:
+    def serve(listener: socket.socket) -> None:
+        answer, _ = listener.accept()
+        with answer, contextlib.suppress(OSError):  # the other end has gone
+            answers(answer)
+
+    took_s: list[float] = []
+
+    @tenure.asyncio.behaviour
+    async def tell(run: tenure.asyncio.Run) -> None:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/hook"
+        began = time.monotonic()
+        with pytest.raises(StepFailed, match="Timeout"):
+            await deliver(run, url, 1, secret=SECRET, attempts=1, timeout_s=0.3)
+        took_s.append(time.monotonic() - began)
+
+    async def main() -> None:
+        async with (
+            asyncio.timeout(60),
+            tenure.asyncio.open_supervisor(tmp_path / "agents.db", behaviours={"tell": tell}) as supervisor,
+        ):
+            assert (await (await supervisor.accept("ada", 1, kind="tell")).wait_outcome()).error is None
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,), daemon=True)
+        thread.start()
+        asyncio.run(main())
+        thread.join(60)
+    assert not thread.is_alive()
+    assert took_s[0] < 9
 
 
 def test_a_host_that_is_closed_asks_the_sender_to_come_again(tmp_path: Path) -> None:

@@ -13,6 +13,21 @@ from tenure.errors import InvalidInput
 from tests.adapters.sweep import Verb, ended, sweep
 
 SECRET = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0"
+NO_URLS = (
+    "http://",
+    "http:///x",
+    "https://:80/",
+    "http://[::1",
+    "http://[::1]:x/",
+    "http://127.0.0.1:99999/",
+    "http://127.0.0.1:9/a b",
+    "http://127.0.0.1:9/é",
+    "http://127.0.0.1:9/\n",
+    " http://127.0.0.1:9/",
+    "http://127.0.0.1:9\r\nX: y/",
+    "http://user:password@127.0.0.1:9/",
+    "http://a..b/",
+)
 
 
 def test_a_wrong_argument_of_routes_is_a_typed_error(tmp_path: Path) -> None:
@@ -38,7 +53,7 @@ def test_a_wrong_argument_of_deliver_is_a_typed_error_and_sends_nothing(tmp_path
         terms: dict[str, Any] = {"url": "http://127.0.0.1:9/", "event": {}, "secret": SECRET}
         for place, wrongs in {
             "run": (None, b"x", 3),
-            "url": (None, b"http://x", 3, "ftp://x", "\ud800", ""),
+            "url": (None, b"http://x", 3, "ftp://x", "\ud800", "", *NO_URLS),
             "event": (object(), b"x", {1, 2}, float("nan"), {"a": b"x"}),
             "secret": (None, b"x", "", "é", 3, []),
             "timeout_s": (0, -1, float("nan"), float("inf"), "1", None, True),
@@ -55,4 +70,4 @@ def test_a_wrong_argument_of_deliver_is_a_typed_error_and_sends_nothing(tmp_path
             assert (await ticket.wait_outcome()).error is None
 
     asyncio.run(main())
-    assert len(refused) == 27
+    assert len(refused) == 27 + len(NO_URLS)
