@@ -29,10 +29,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, Final, cast
+from typing import Any, Final
 from urllib.parse import urlsplit
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
@@ -113,10 +113,13 @@ def routes(
         raise InvalidInput(detail="there is none, so every signature would be wrong", field="secret")
 
     async def receive(request: Request) -> JSONResponse:
-        host = cast("tenure.asyncio.Supervisor", request.state.supervisor) if supervisor is None else supervisor
+        host = _host_of(request) if supervisor is None else supervisor
         if not host.health().ready:
             return _later("the host is not ready")
-        body = await _read(request, body_bytes)
+        try:
+            body = await _read(request, body_bytes)
+        except ClientDisconnect:  # there is no one to hear this
+            return _answer(HTTPStatus.BAD_REQUEST, error="the body has not come to its end")
         if body is None:
             return _answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error=f"a body has at most {body_bytes} bytes")
         if (fault := _fault(request.headers, body, keys)) is not None:
@@ -136,6 +139,15 @@ def routes(
         return _answer(status, runtime=ticket.runtime_id, input=ticket.input_id)
 
     return [Route(path, receive, methods=["POST"])]
+
+
+def _host_of(request: Request) -> tenure.asyncio.Supervisor:
+    """The host that the application has opened."""
+    host: object = getattr(request.state, "supervisor", None)
+    if not isinstance(host, tenure.asyncio.Supervisor):
+        detail = "the application has none: give it to routes, or lifespan=tenure.asyncio.lifespan(...) to the application"
+        raise InvalidInput(detail=detail, field="supervisor")
+    return host
 
 
 async def _read(request: Request, most: int) -> bytes | None:

@@ -23,6 +23,7 @@ from typing import Any
 
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
+from starlette.routing import Route
 
 import tenure
 import tenure.asyncio
@@ -281,22 +282,41 @@ def test_a_receiver_whose_answer_has_no_end_is_left(tmp_path: Path, answers: Cal
     assert took_s[0] < 9
 
 
+async def _asked(route: Route, *pieces: Any, **state: Any) -> Any:
+    """The first message of the answer to a request that comes in pieces."""
+    left, sent = iter(pieces), []
+
+    async def receive() -> Any:
+        return next(left)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/webhooks/ada", "headers": [], "query_string": b"", "state": state}
+    await route(scope, receive, send)
+    return sent[0]
+
+
 def test_a_host_that_is_closed_asks_the_sender_to_come_again(tmp_path: Path) -> None:
     async def main() -> None:
         async with tenure.asyncio.open_supervisor(tmp_path / "agents.db", behaviours={}) as supervisor:
             (route,) = routes(supervisor, secret=SECRET)
-        sent: list[Any] = []
+        answer = await _asked(route, {"type": "http.request", "body": b"1", "more_body": False})
+        assert answer["status"] == 503
+        assert (b"retry-after", b"5") in answer["headers"]
 
-        async def receive() -> Any:
-            return {"type": "http.request", "body": b"1", "more_body": False}
+    asyncio.run(main())
 
-        async def send(message: Any) -> None:
-            sent.append(message)
 
-        scope = {"type": "http", "method": "POST", "path": "/webhooks/ada", "headers": [], "query_string": b""}
-        await route(scope, receive, send)
-        assert sent[0]["status"] == 503
-        assert (b"retry-after", b"5") in sent[0]["headers"]
+def test_a_sender_that_goes_in_the_middle_of_its_body_is_no_error_of_ours(tmp_path: Path) -> None:
+    async def main() -> None:
+        (route,) = routes(secret=SECRET)
+        begun = {"type": "http.request", "body": b"1", "more_body": True}
+        async with tenure.asyncio.open_supervisor(tmp_path / "agents.db", behaviours={}) as supervisor:
+            answer = await _asked(route, begun, {"type": "http.disconnect"}, supervisor=supervisor)
+        assert answer["status"] == 400
+        with pytest.raises(InvalidInput, match="lifespan"):  # nor has this application a host
+            await _asked(route, begun)
 
     asyncio.run(main())
 
