@@ -116,12 +116,9 @@ def routes(
         host = _host_of(request) if supervisor is None else supervisor
         if not host.health().ready:
             return _later("the host is not ready")
-        try:
-            body = await _read(request, body_bytes)
-        except ClientDisconnect:  # there is no one to hear this
-            return _answer(HTTPStatus.BAD_REQUEST, error="the body has not come to its end")
-        if body is None:
-            return _answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error=f"a body has at most {body_bytes} bytes")
+        body = await _read(request, body_bytes)
+        if isinstance(body, JSONResponse):
+            return body
         if (fault := _fault(request.headers, body, keys)) is not None:
             return _answer(HTTPStatus.UNAUTHORIZED, error=fault)
         try:
@@ -145,18 +142,23 @@ def _host_of(request: Request) -> tenure.asyncio.Supervisor:
     """The host that the application has opened."""
     host: object = getattr(request.state, "supervisor", None)
     if not isinstance(host, tenure.asyncio.Supervisor):
-        detail = "the application has none: give it to routes, or lifespan=tenure.asyncio.lifespan(...) to the application"
+        detail = (
+            "the application has none: give it to routes, or lifespan=tenure.asyncio.lifespan(...) to the application"
+        )
         raise InvalidInput(detail=detail, field="supervisor")
     return host
 
 
-async def _read(request: Request, most: int) -> bytes | None:
-    """The body, or None where it is too long, of which no more is read."""
+async def _read(request: Request, most: int) -> bytes | JSONResponse:
+    """The body; or the answer where it is too long, of which no more is read, or where the sender has gone."""
     found = bytearray()
-    async for piece in request.stream():
-        found += piece
-        if len(found) > most:
-            return None
+    try:
+        async for piece in request.stream():
+            found += piece
+            if len(found) > most:
+                return _answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error=f"a body has at most {most} bytes")
+    except ClientDisconnect:  # there is no one to hear this
+        return _answer(HTTPStatus.BAD_REQUEST, error="the body has not come to its end")
     return bytes(found)
 
 

@@ -58,6 +58,16 @@ _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final = msgspec.msgpack.Decoder(Head)
 
 
+@final
+class _Timed(msgspec.Struct, frozen=True):
+    """An event's time."""
+
+    timestamp: float
+
+
+_TIME_DECODER: Final = msgspec.json.Decoder(_Timed)
+
+
 # Keys
 
 
@@ -181,6 +191,14 @@ def decoded_event(data: bytes, key: str) -> Event:
     try:
         return Event.model_validate_json(data)
     except ValidationError as exc:
+        raise Corrupt(record="ADK event", key=key, detail=str(exc)) from exc
+
+
+def time_of(data: bytes, key: str) -> float:
+    """When an event happened that was stored under a key, without the rest of it. Raises `Corrupt`."""
+    try:
+        return _TIME_DECODER.decode(data).timestamp
+    except msgspec.MsgspecError as exc:
         raise Corrupt(record="ADK event", key=key, detail=str(exc)) from exc
 
 

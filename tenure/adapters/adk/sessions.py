@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any, Final, final
 from uuid import uuid4
 
@@ -36,6 +37,7 @@ from .records import (
     id_key,
     made,
     marker_of,
+    time_of,
     to_json,
     user_stem,
 )
@@ -192,22 +194,19 @@ class Sessions:
         return (await self._values.get_all([key])).get(key) == data
 
     async def _events(self, head: Head, last: int | None, since: float | None) -> list[Event] | None:
-        """Events up to a head, oldest first: the last ones, none before a time; None where some have been deleted."""
-        left = head.revision if last is None else min(last, head.revision)
+        """Events up to a head, oldest first: the last ones, none of before a time; None where some have been deleted."""
+        left, most = head.revision, head.revision if last is None else min(last, head.revision)
         found: list[Event] = []
         place = event_key(head, head.revision + 1)
-        while left:
-            page = await self._values.items(
-                f"{events_of(head.serial)}:n:", after=place, limit=min(left, _PAGE), reverse=True
-            )
+        while left and len(found) < most:
+            # Times need not rise with the revisions: where one is asked for, all are looked at until enough are found.
+            limit = min(left, _PAGE, most - len(found) if since is None else _PAGE)
+            page = await self._values.items(f"{events_of(head.serial)}:n:", after=place, limit=limit, reverse=True)
             if not page:
                 return None
-            for place, data in page:
-                event = decoded_event(data, place)
-                if since and event.timestamp < since:
-                    return found[::-1]
-                found.append(event)
-            left -= len(page)
+            fit = (each for each in page if since is None or time_of(each[1], each[0]) >= since)
+            found += [decoded_event(data, key) for key, data in islice(fit, most - len(found))]
+            place, left = page[-1][0], left - len(page)
         return found[::-1]
 
     async def _session(self, head: Head, events: list[Event]) -> Session:

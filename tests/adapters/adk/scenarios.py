@@ -308,6 +308,15 @@ async def events_since_a_time_are_given(seen: Seen) -> None:
     await seen.get(after_timestamp=5_004.0, num_recent_events=2)
 
 
+@scenario(memory="stops at the first one that is older")
+async def events_since_a_time_are_given_where_times_went_back(seen: Seen) -> None:
+    session = await seen.create()
+    times = (5_004.0, 5_001.0, 5_005.0, 5_002.0)
+    await seen.append(session, *[event(f"e{number}", at) for number, at in enumerate(times)])
+    await seen.get(after_timestamp=5_003.0)
+    await seen.get(after_timestamp=5_003.0, num_recent_events=1)
+
+
 @scenario(database="orders them by their ids")
 async def events_of_one_time_keep_their_order(seen: Seen) -> None:
     session = await seen.create()

@@ -292,7 +292,14 @@ async def _asked(route: Route, *pieces: Any, **state: Any) -> Any:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "method": "POST", "path": "/webhooks/ada", "headers": [], "query_string": b"", "state": state}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/webhooks/ada",
+        "headers": [],
+        "query_string": b"",
+        "state": state,
+    }
     await route(scope, receive, send)
     return sent[0]
 
