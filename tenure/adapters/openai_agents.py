@@ -19,13 +19,18 @@ from os import urandom
 from typing import Any, Final, cast, final
 from weakref import WeakKeyDictionary
 
-from agents import SessionSettings, TResponseInputItem
 from attrs import frozen
 
 from tenure import ActivePath, FullGraph, RuntimeCommit, SessionNodeRecord
 from tenure.adapters.checking import check_value, checked
 from tenure.asyncio import Store
 from tenure.errors import Corrupt, HeadRevisionConflict, InvalidInput, NodeConflict
+
+try:
+    from agents import SessionSettings, TResponseInputItem
+except ModuleNotFoundError as exc:
+    exc.add_note("this adapter needs more: pip install 'tenure[openai-agents]'")
+    raise
 
 _ROOT: Final = "openai-agents"
 """The id and the kind of the node that all items stand on; it carries the version of the form that they have."""

@@ -32,10 +32,6 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route
-
 import tenure.asyncio
 from tenure import Run
 from tenure.adapters.checking import checked
@@ -48,6 +44,14 @@ from tenure.errors import (
     PayloadTooLarge,
     RuntimeDestroyed,
 )
+
+try:
+    from starlette.requests import ClientDisconnect, Request
+    from starlette.responses import JSONResponse
+    from starlette.routing import Route
+except ModuleNotFoundError as exc:
+    exc.add_note("this adapter needs more: pip install 'tenure[webhooks]'")
+    raise
 
 TOLERANCE_S: Final = 300
 """So far may the time of a webhook be from ours, before and after."""
@@ -158,7 +162,7 @@ async def _read(request: Request, most: int) -> bytes | JSONResponse:
             if len(found) > most:
                 return _answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error=f"a body has at most {most} bytes")
     except ClientDisconnect:  # there is no one to hear this
-        return _answer(HTTPStatus.BAD_REQUEST, error="the body has not come to its end")
+        return _answer(HTTPStatus.BAD_REQUEST, error="the body did not arrive whole")
     return bytes(found)
 
 
@@ -280,7 +284,7 @@ class _Until(io.RawIOBase):
         """Read what has come, or raise `TimeoutError`."""
         left_s = self._ends_at - time.monotonic()
         if left_s <= 0:
-            message = "the answer has not come to its end in time"
+            message = "the answer did not arrive whole in time"
             raise TimeoutError(message)
         if left_s < math.inf:
             self._sock.settimeout(left_s)

@@ -36,7 +36,8 @@ def source(module: str) -> ast.Module:
 def public_names(tree: ast.Module) -> set[str]:
     """What a module defines or gives on as `X as X`; a plain import stays its own affair."""
     names: set[str] = set()
-    for node in tree.body:
+    tried = [node for outer in tree.body if isinstance(outer, ast.Try) for node in outer.body]  # what an extra brings
+    for node in [*tree.body, *tried]:
         match node:
             case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
                 names.add(node.name)

@@ -11,9 +11,13 @@ Needs the extra `a2a`.
 
 from __future__ import annotations
 
-from .agent import TenureAgent as TenureAgent
-from .handling import open_handler as open_handler
-from .pushes import TenurePushConfigStore as TenurePushConfigStore
-from .tasks import TenureTaskStore as TenureTaskStore
+try:
+    from .agent import TenureAgent as TenureAgent
+    from .handling import open_handler as open_handler
+    from .pushes import TenurePushConfigStore as TenurePushConfigStore
+    from .tasks import TenureTaskStore as TenureTaskStore
+except ModuleNotFoundError as exc:
+    exc.add_note("this adapter needs more: pip install 'tenure[a2a]'")
+    raise
 
 __all__ = ["TenureAgent", "TenurePushConfigStore", "TenureTaskStore", "open_handler"]

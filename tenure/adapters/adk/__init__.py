@@ -8,6 +8,10 @@ A program that calls the synchronous `Runner.run` makes it of a store of `tenure
 
 from __future__ import annotations
 
-from .service import TenureSessionService as TenureSessionService
+try:
+    from .service import TenureSessionService as TenureSessionService
+except ModuleNotFoundError as exc:
+    exc.add_note("this adapter needs more: pip install 'tenure[adk]'")
+    raise
 
 __all__ = ["TenureSessionService"]

@@ -12,7 +12,11 @@ A program without a loop makes it of a store of `tenure.sync`, and calls `invoke
 
 from __future__ import annotations
 
-from .saver import TenureSaver as TenureSaver
-from .store import TenureStore as TenureStore
+try:
+    from .saver import TenureSaver as TenureSaver
+    from .store import TenureStore as TenureStore
+except ModuleNotFoundError as exc:
+    exc.add_note("this adapter needs more: pip install 'tenure[langgraph]'")
+    raise
 
 __all__ = ["TenureSaver", "TenureStore"]

@@ -19,8 +19,12 @@ Needs the extra `mcp`.
 
 from __future__ import annotations
 
-from .behaviours import ask_client as ask_client, tool_behaviour as tool_behaviour
-from .events import EventSessions as EventSessions, TenureEventStore as TenureEventStore
-from .tasks import TaskTool as TaskTool, TenureTasks as TenureTasks
+try:
+    from .behaviours import ask_client as ask_client, tool_behaviour as tool_behaviour
+    from .events import EventSessions as EventSessions, TenureEventStore as TenureEventStore
+    from .tasks import TaskTool as TaskTool, TenureTasks as TenureTasks
+except ModuleNotFoundError as exc:
+    exc.add_note("this adapter needs more: pip install 'tenure[mcp]'")
+    raise
 
 __all__ = ["EventSessions", "TaskTool", "TenureEventStore", "TenureTasks", "ask_client", "tool_behaviour"]

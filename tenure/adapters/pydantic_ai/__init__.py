@@ -14,9 +14,13 @@ id of the tool call and how often both were met, so tools and agents may work si
 
 from __future__ import annotations
 
-from .capability import TenureCapability as TenureCapability
-from .conversation import run_agent as run_agent
-from .entering import step_key as step_key, within as within
-from .steps import StepTerms as StepTerms, returned as returned
+try:
+    from .capability import TenureCapability as TenureCapability
+    from .conversation import run_agent as run_agent
+    from .entering import step_key as step_key, within as within
+    from .steps import StepTerms as StepTerms, returned as returned
+except ModuleNotFoundError as exc:
+    exc.add_note("this adapter needs more: pip install 'tenure[pydantic-ai]'")
+    raise
 
 __all__ = ["StepTerms", "TenureCapability", "returned", "run_agent", "step_key", "within"]
