@@ -8,6 +8,7 @@ such an input is answered, whether or not the run has heard of it yet.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
 from functools import wraps
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from mcp_types import CreateMessageRequest, ElicitRequest, ListRootsRequest
 import tenure
 import tenure.asyncio
 from tenure.adapters.checking import checked
-from tenure.errors import InvalidInput
+from tenure.errors import InvalidInput, RunEnded
 
 from .wire import dump, failure, result_for
 
@@ -64,7 +65,8 @@ async def ask_client(run: tenure.asyncio.Run, requests: Mapping[str, InputReques
     """Ask the client of a task, wait durably until it has answered all, and return the answers by the names of the requests.
 
     An answer is a JSON object as the client sent it: look into it before you believe it. A client that does not know of tasks
-    cannot be asked: the tools of those who ask are `TaskTool(required=True)`.
+    cannot be asked: the tools of those who ask are `TaskTool(required=True)`. A call that is cancelled, by a timeout say,
+    asks no more from the run's next commit on.
 
     Raises:
         InvalidInput: There is nothing to ask, or a request is none.
@@ -81,13 +83,16 @@ async def ask_client(run: tenure.asyncio.Run, requests: Mapping[str, InputReques
     run.state.set(ASKED, {"round": around, "at": run.now().timestamp(), "requests": asked})
     await run.checkpoint()
     answers: dict[str, Any] = {}
-    while len(answers) < len(names):
-        joined = await run.wait_steered(correlation_id=around)
-        if not joined:
-            message = "the server takes no answers any more"
-            raise ToolError(message)
-        for entry in joined:
-            said: Any = entry.payload
-            answers[names[said["key"]]] = said["response"]
-    run.state.delete(ASKED)
+    try:
+        while len(answers) < len(names):
+            joined = await run.wait_steered(correlation_id=around)
+            if not joined:
+                message = "the server takes no answers any more"
+                raise ToolError(message)
+            for entry in joined:
+                said: Any = entry.payload
+                answers[names[said["key"]]] = said["response"]
+    finally:  # a behaviour that gives up, by a timeout say, waits for its client no more
+        with suppress(RunEnded):
+            run.state.delete(ASKED)
     return answers

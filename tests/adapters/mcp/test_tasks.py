@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -21,6 +22,8 @@ from mcp_types import (
     METHOD_NOT_FOUND,
     MISSING_REQUIRED_CLIENT_CAPABILITY,
     CallToolResult,
+    ElicitRequest,
+    ElicitRequestFormParams,
     ImageContent,
     Request,
     Result,
@@ -28,7 +31,7 @@ from mcp_types import (
 from pydantic import ConfigDict
 
 import tenure.asyncio
-from tenure.adapters.mcp import TaskTool, TenureTasks, tool_behaviour
+from tenure.adapters.mcp import TaskTool, TenureTasks, ask_client, tool_behaviour
 from tests.adapters.serving import asked, run, serving
 
 APP = Path(__file__).with_name("mcp_app.py")
@@ -276,5 +279,35 @@ def test_a_task_is_its_owners_alone_and_goes_with_its_runtime(tmp_path: Path) ->
                 assert await send(client, "get", task_id) == task
                 await (await supervisor.find(f"mcp:ada:{task_id}")).destroy(erase=True)
                 await refused(INVALID_PARAMS, send(client, "get", task_id))
+
+    run(main)
+
+
+def test_a_tool_that_gives_up_asking_works_on(tmp_path: Path) -> None:
+    given_up, gate = asyncio.Event(), asyncio.Event()
+
+    @tool_behaviour
+    async def impatient(run: tenure.asyncio.Run, _: Any) -> str:
+        asked = ElicitRequest(params=ElicitRequestFormParams(message="well?", requested_schema={"type": "object"}))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await ask_client(run, {"a": asked})
+        await run.checkpoint()
+        given_up.set()
+        await gate.wait()
+        return "without you"
+
+    def decide() -> None:
+        """Decide."""
+
+    async def main() -> None:
+        async with tenure.asyncio.open_supervisor(tmp_path / "agents.db", behaviours={"a": impatient}) as supervisor:
+            tasks = TenureTasks(supervisor, [TaskTool(decide, kind="a", required=True)])
+            async with Client(MCPServer("desk", extensions=[tasks]), extensions=[Tasks()]) as client:
+                task_id = str((await create(client, "decide"))["taskId"])
+                await given_up.wait()
+                assert (await send(client, "get", task_id))["status"] == "working"
+                gate.set()
+                assert told(await until(client, task_id, *ENDED)) == ["without you"]
 
     run(main)
