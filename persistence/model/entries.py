@@ -97,9 +97,10 @@ def branch_of(place: str, number: int) -> str:
 
 def place_of_call(call: str) -> str:
     """The place of a step with a call id. Raises `InvalidInput` where it is not one."""
-    if not is_a(call, str) or not call or len(call) > CALL_LIMIT or "\0" in call:
+    plain = str.__str__(call) if is_a(call, str) else ""
+    if not plain or len(plain) > CALL_LIMIT or "\0" in plain:
         raise InvalidInput(detail=f"a call id is a text of 1 to {CALL_LIMIT} characters without NUL", field="call")
-    return f"{CALL}{call}"
+    return f"{CALL}{plain}"
 
 
 def parse_place(place: str) -> tuple[str, int] | None:

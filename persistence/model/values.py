@@ -68,8 +68,7 @@ def check_runtime_id(value: str) -> LogicalRuntimeId:
     Raises:
         InvalidInput: The id breaks one of these rules.
     """
-    check_name(value, "a runtime id", "runtime_id", RUNTIME_ID_LIMIT)
-    return LogicalRuntimeId(value)
+    return LogicalRuntimeId(check_name(value, "a runtime id", "runtime_id", RUNTIME_ID_LIMIT))
 
 
 STEP_NAME_LIMIT = 200
@@ -82,25 +81,30 @@ def check_step_name(value: str) -> str:
     Raises:
         InvalidInput: The name breaks one of them.
     """
-    check_name(value, "the name of a step", "name", STEP_NAME_LIMIT)
-    return value
+    return check_name(value, "the name of a step", "name", STEP_NAME_LIMIT)
 
 
-def check_name(value: str, what: str, field: str, limit: int) -> None:
-    """Raises `InvalidInput` for what is not a name: text of 1 to `limit` characters, without NUL, writable as UTF-8."""
+def check_name(value: str, what: str, field: str, limit: int) -> str:
+    """A name: text of 1 to `limit` characters, without NUL, writable as UTF-8, and without what a subclass has made of it.
+
+    Raises:
+        InvalidInput: It is not one.
+    """
     if type(value) is str and 0 < len(value) <= limit and value.isascii() and "\0" not in value:
-        return  # as nearly all
-    if not is_a(value, str) or not value:
+        return value  # as nearly all
+    plain = str.__str__(value) if is_a(value, str) else ""
+    if not plain:
         raise InvalidInput(detail=f"{what} is text, and not empty", field=field)
-    if len(value) > limit:
-        raise InvalidInput(detail=f"{len(value)} characters are more than {limit}", field=field)
-    if "\0" in value:
+    if len(plain) > limit:
+        raise InvalidInput(detail=f"{len(plain)} characters are more than {limit}", field=field)
+    if "\0" in plain:
         raise InvalidInput(detail=f"{what} has no NUL character", field=field)
     try:
-        if not value.isascii():
-            value.encode()
+        if not plain.isascii():
+            plain.encode()
     except UnicodeEncodeError as exc:
         raise InvalidInput(detail=f"{what} has no lone surrogate", field=field) from exc
+    return plain
 
 
 @final

@@ -245,6 +245,9 @@ class Handle(ABC):
     ) -> None:
         """Clear the held mark and forgive what led to it; durable when this returns. Or end the hold of a person.
 
+        One does not end the other: what a person keeps on hold begins nothing until that hold ends, by ``resume(hold=True)`` or
+        `Supervisor.resume`, whatever else is said here. `why` says which of the two keeps it, as ``held`` and ``on_hold``.
+
         Entries are named by their name, or by their place as the error of the hold gives it.
 
         Args:

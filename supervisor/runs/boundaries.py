@@ -43,7 +43,7 @@ from .keeping.own_messages import OwnMessages
 from .keeping.own_values import OwnValues
 from .recording.branch import NOTHING as NOTHING_BEFORE, Branch, Message
 from .recording.entering import Entering
-from .recording.flight import Flight
+from .recording.flight import Flight, check_ends
 from .recording.matching import (
     Asked,
     Differs,
@@ -140,6 +140,7 @@ class Boundaries:
         if entering.fault is not None:
             raise entering.fault
         if not entering.record.unreached:
+            check_ends(self._main, entering.flights.values())
             return
         try:
             entering.record.end(self._main)

@@ -18,7 +18,7 @@ import trio
 
 from tenure.persistence.facets.runs.addressed import PLAIN
 from tenure.persistence.facets.runs.children import Child, OnEnd, Scope
-from tenure.persistence.model.arguments import check_key
+from tenure.persistence.model.arguments import check_key, check_value
 from tenure.persistence.model.codec import encode
 from tenure.persistence.model.inputs.delay import check_delay
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent
@@ -38,6 +38,8 @@ from .keeping.speaking import Speaking
 from .keeping.terms import check_seconds, send_terms
 from .parts import RunParts
 from .recording.branch import Message
+from .resting.scopes import move_on_after
+from .resting.turns import awaited
 from .work import Work
 
 T = TypeVar("T")
@@ -75,6 +77,7 @@ class Run(Work, Speaking, Follows):
         Speaking.__init__(self, entering, parts.encode)
         Follows.__init__(self, parts)  # pyright: ignore[reportArgumentType] - as above
         self._entering = entering
+        self._check_open = entering.check_open
         self._parts = parts
 
     # Work: see also `Work`
@@ -85,9 +88,9 @@ class Run(Work, Speaking, Follows):
         Like `trio.move_on_after`; that one is recorded with what the run asks for next. Where the run enters again, what was
         cut off is not executed and waits for the same end.
         """
-        self._check_open()
-        return self._entering.move_on_after(seconds)
+        return move_on_after(self._entering, seconds)
 
+    @awaited
     async def patched(self, name: str) -> bool:
         """Whether this run goes the new way: ``if await run.patched("asks twice"):``.
 
@@ -98,7 +101,6 @@ class Run(Work, Speaking, Follows):
             InvalidInput: No name; or it is asked for inside a step.
             RunEnded: The run is over.
         """
-        await self._opened()
         return await self._parts.chance.patched(check_step_name(name))
 
     def now(self) -> datetime:
@@ -117,6 +119,7 @@ class Run(Work, Speaking, Follows):
         self._check_open()
         return UUID(int=self.random.getrandbits(128), version=4)
 
+    @awaited
     async def sleep(self, seconds: float, *, steerable: bool = False) -> None:
         """Sleep until a time that is on disk before the sleep begins: over crashes and restarts it is slept once.
 
@@ -133,7 +136,6 @@ class Run(Work, Speaking, Follows):
             InvalidInput: No such number of seconds.
             RunEnded: The run is over.
         """
-        await self._opened()
         check_seconds(seconds, "seconds")
         if steerable:
             await self._parts.steering.sleep(seconds)
@@ -180,6 +182,7 @@ class Run(Work, Speaking, Follows):
         self._entering.buffers("a message").sent.append(message)
         self._entering.record.addressed(message)
 
+    @awaited
     async def ask(
         self,
         target: str,
@@ -213,12 +216,12 @@ class Run(Work, Speaking, Follows):
             InvalidInput: An argument does not fit; or another entry of this branch is in flight.
             RunEnded: The run is over.
         """
-        await self._opened()
         if timeout_s is not None:
             check_seconds(timeout_s, "timeout_s")
         terms = send_terms(lane, correlation_id, kind)
         return await self._parts.asking.ask(check_runtime_id(target), encode(payload, "payload"), terms, timeout_s)
 
+    @awaited
     async def spawn(
         self,
         runtime_id: str | None,
@@ -248,9 +251,9 @@ class Run(Work, Speaking, Follows):
             InvalidInput: An argument does not fit; or another entry of this branch is in flight.
             RunEnded: The run is over.
         """
-        await self._opened()
         return await self._parts.spawning.spawn(runtime_id, kind, scope, on_end, labels)
 
+    @awaited
     async def children(self) -> tuple[Child, ...]:
         """The children of this runtime, in the order in which they were spawned, also those that have ended.
 
@@ -259,7 +262,6 @@ class Run(Work, Speaking, Follows):
         Raises:
             RunEnded: The run is over. InvalidInput: This is inside a step.
         """
-        await self._opened()
         return await self._parts.spawning.children()
 
     def reject(self, rejected: RunInput, error: str) -> None:
@@ -268,11 +270,12 @@ class Run(Work, Speaking, Follows):
         What joined to steer the run is a member too. The first rejection of one that has not ended counts.
 
         Raises:
-            InvalidInput: Not a member of this run; or a step with a call id is in flight.
+            InvalidInput: Not a member of this run, or no text; or a step with a call id is in flight.
             RunEnded: The run is over.
         """
         self._check_open()
-        self._entering.buffers("a rejection").ended.append((self._parts.batch.check(rejected, "rejected"), error))
+        text: str = check_value(error, str, "error")
+        self._entering.buffers("a rejection").ended.append((self._parts.batch.check(rejected, "rejected"), text))
 
     def answer(self, answered: RunInput, result: object) -> None:
         """Consume one member of the batch, with this as its result and no other. Lands with the next boundary.
@@ -330,6 +333,7 @@ class Run(Work, Speaking, Follows):
 
     # Boundaries
 
+    @awaited
     async def checkpoint(self, consume: tuple[RunInput, ...] = ()) -> RunBoundaryReceipt:
         """Commit what was appended, sent and rejected so far, and return the receipt.
 
@@ -340,9 +344,9 @@ class Run(Work, Speaking, Follows):
             StepMismatch: What is replayed differs from what is stored. Holds the runtime.
             RunEnded: The run is over.
         """
-        await self._opened()
         return await self._parts.steering.checkpoint(consume)
 
+    @awaited
     async def wait_steered(
         self, timeout_s: float | None = None, correlation_id: str | None = None
     ) -> tuple[RunInput, ...]:
@@ -365,7 +369,6 @@ class Run(Work, Speaking, Follows):
             InvalidInput: An argument does not fit.
             RunEnded: The run is over.
         """
-        await self._opened()
         if timeout_s is not None:
             check_seconds(timeout_s, "timeout_s")
         return await self._parts.steering.wait(timeout_s, check_key(correlation_id, "correlation_id"))
@@ -385,9 +388,6 @@ class Run(Work, Speaking, Follows):
         return self._parts.steering.take()
 
     # Inside
-
-    def _check_open(self) -> None:
-        self._entering.check_open()
 
     def _decide(self, event: LifecycleEvent) -> None:
         self._check_open()

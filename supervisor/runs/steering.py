@@ -6,7 +6,7 @@ import math
 import operator
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Final, final
+from typing import Any, Final, final
 
 import trio
 from attrs import frozen
@@ -15,6 +15,7 @@ from tenure.persistence.facets.inbox.batches import BatchMember
 from tenure.persistence.facets.runs.entries import RecordedEntry
 from tenure.persistence.facets.runs.interrupted import AcquitRun
 from tenure.persistence.facets.runs.runs import ConsumeInput
+from tenure.persistence.model.arguments import check_value
 from tenure.persistence.model.codec import decode, digest, encode
 from tenure.persistence.model.entries import (
     EntryKind,
@@ -120,12 +121,11 @@ class Steering:
         entering.only_main("a checkpoint")
         asked = asks(EntryKind.CHECKPOINT)
         branch = entering.branch
+        named = [self._batch.check(each, "consume") for each in check_value(consume, tuple[Any, ...], "consume")]
         consumed = [
-            ConsumeInput(runtime_id=entering.runtime_id, run_id=entering.run_id, input_id=each.input_id)
-            for each in consume
-            if each.input_id not in self._batch.ended
-            and each.input_id not in dict(branch.ended)
-            and not self._batch.is_late(each.input_id)
+            ConsumeInput(runtime_id=entering.runtime_id, run_id=entering.run_id, input_id=each)
+            for each in named
+            if each not in self._batch.ended and each not in dict(branch.ended) and not self._batch.is_late(each)
         ]
         branch, found = entering.ask(asked)
         with entering.in_flight(branch, asked, found) as flight:
@@ -133,7 +133,7 @@ class Steering:
                 await entering.wait_for_scope(asked, found)
             receipt, joined = await self._boundaries.checkpoint(flight, *consumed)
             if found.entry is None:
-                self._batch.landed(each.input_id for each in consume)
+                self._batch.landed(named)
             elif found.entry.status is EntryStatus.CANCELLED:
                 await entering.wait_for_scope(asked, found)
         self._join(joined)
@@ -157,6 +157,8 @@ class Steering:
         acquit = AcquitRun(runtime_id=entering.runtime_id, run_id=entering.run_id)
         asked = _asked(timeout_s, correlation_id)
         end = _End()
+        if self._matching(correlation_id):
+            await trio.lowlevel.checkpoint()  # a loop may sleep until something joins, and leave there what has
         while not self._matching(correlation_id) and not end.why:
             seen = actor.steered.value
             branch, found = entering.ask(asked)

@@ -110,8 +110,8 @@ class Steps:
             return await self._attempts(asked, flight, partial(function, *arguments), returned, terms)
 
     def _check_name(self, name: str) -> str:
-        if self._name is not name:  # most runs ask for one tool many times
-            self._name = check_step_name(name)
+        if name is None or self._name is not name:  # most runs ask for one tool many times
+            self._name = name = check_step_name(name)
         return name
 
     def sides(self, name: str, function: Function, items: Sequence[object], repeat: Repeat, terms: StepTerms) -> Sides:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, S
 from typing import Any, Final, Protocol, TypeVar, Unpack, overload
 
 from tenure.errors import InvalidInput
+from tenure.persistence.model.arguments import check_value
 from tenure.persistence.model.entries import Repeat
 from tenure.persistence.model.numbers import (
     check_count,
@@ -19,6 +20,7 @@ from .recording.step_terms import (
     Terms,
     read_terms,
 )
+from .resting.turns import Opens, awaited
 
 T = TypeVar("T")
 T1 = TypeVar("T1")
@@ -69,14 +71,6 @@ class DoesBranches(Protocol):
         ...
 
 
-class Opens(Protocol):
-    """An entering of a run, as far as it may be over."""
-
-    async def opened(self) -> None:
-        """Raises `RunEnded` where the run is over, and what has ended it where it is about to be, after a checkpoint."""
-        ...
-
-
 class DoesWork(Protocol):
     """A run, as far as it executes functions."""
 
@@ -104,7 +98,7 @@ class Work:
     def __init__(self, parts: DoesWork) -> None:
         """Bind to the run."""
         self._work = parts
-        self._opened = parts.entering.opened
+        self._opens = parts.entering
 
     @overload
     async def step(
@@ -128,6 +122,7 @@ class Work:
         **terms: Unpack[Terms],
     ) -> T: ...
 
+    @awaited
     async def step(
         self,
         name: str,
@@ -171,7 +166,6 @@ class Work:
         Cancellation: a thread that runs on is not waited for and its result is dropped. A step that a scope of the behaviour
         cuts off is recorded as cancelled with what the run records next, and is not executed again.
         """
-        await self._opened()
         result: Any = await self._work.steps.step(name, function, arguments, _repeat(repeat), call, read_terms(terms))
         return result
 
@@ -199,6 +193,7 @@ class Work:
         **terms: Unpack[Terms],
     ) -> list[T]: ...
 
+    @awaited
     async def map(
         self,
         name: str,
@@ -227,12 +222,12 @@ class Work:
             StepFailed: Of the first item that failed, when all have ended; `others` has those of the rest.
             StepMismatch, InvalidInput, LimitReached, RunEnded: As in `step`.
         """
-        await self._opened()
         how, read = _repeat(repeat), read_terms(terms)
         if limit is not None:
             check_count(limit, "limit")
 
-        sides = self._work.steps.sides(check_step_name(name), function, list(items), how, read)
+        given = check_value(items, Iterable[object], "items")
+        sides = self._work.steps.sides(check_step_name(name), function, given, how, read)
         return await self._work.parallel.map(name, sides, how, limit)
 
     @overload
@@ -255,6 +250,7 @@ class Work:
     @overload
     async def gather(self, *functions: Side[T]) -> tuple[T, ...]: ...
 
+    @awaited
     async def gather(self, *functions: Callable[[], Awaitable[Any]]) -> tuple[Any, ...]:
         """Run async functions side by side, each in its own branch, and return what they return, in their order.
 
@@ -266,9 +262,9 @@ class Work:
             Exception: Of the first function that raised, in their order, when all have ended; `others` has those of the rest.
             StepMismatch, InvalidInput, LimitReached, RunEnded: As in `step`.
         """
-        await self._opened()
-        return await self._work.parallel.gather(functions)
+        return await self._work.parallel.gather(_functions(functions))
 
+    @awaited
     async def first(self, *functions: Callable[[], Awaitable[T]]) -> T:
         """Run async functions side by side, each in its own branch, until one has ended: what it returns or raises.
 
@@ -278,11 +274,18 @@ class Work:
         Raises:
             StepMismatch, InvalidInput, LimitReached, RunEnded: As in `step`.
         """
-        await self._opened()
         if not functions:
             raise InvalidInput(detail="the first of no functions never ends", field="functions")
-        found: T = await self._work.parallel.first(functions)
+        found: T = await self._work.parallel.first(_functions(functions))
         return found
+
+
+def _functions(given: Sequence[Callable[[], Awaitable[T]]]) -> Sequence[Callable[[], Awaitable[T]]]:
+    for each in given:
+        if not callable(each):
+            said = "pass the functions themselves, and not what they have returned"
+            raise InvalidInput(detail=f"{shown(each)} is not a function; {said}", field="functions")
+    return given
 
 
 _REPEATS: Final[Mapping[Repeat | str, Repeat]] = {each: each for each in Repeat}

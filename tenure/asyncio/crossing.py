@@ -85,10 +85,11 @@ def _branch(function: Callable[[], Awaitable[Any]]) -> Callable[[], Awaitable[An
 class CrossedSteps:
     """The steps of a run, asked for from the loop."""
 
-    def __init__(self, run: TrioRun) -> None:
+    def __init__(self, run: TrioRun, crosses: Callable[[], None]) -> None:
         """Bind to the run."""
         self._run = run
         self._steps = parts_of(run).steps
+        self._crosses = crosses
 
     async def step(
         self,
@@ -102,9 +103,10 @@ class CrossedSteps:
         """See `Run.step`."""
 
         async def step() -> Any:
-            await parts_of(self._run).entering.opened()
+            parts_of(self._run).entering.check_open()
             return await self._steps.step(name, on_this_loop(function), arguments, repeat, call, terms)
 
+        self._crosses()
         return await ask(step)
 
     def sides(
@@ -118,35 +120,39 @@ class CrossedSteps:
 class CrossedBranches:
     """The branches of a run, asked for from the loop."""
 
-    def __init__(self, run: TrioRun) -> None:
+    def __init__(self, run: TrioRun, crosses: Callable[[], None]) -> None:
         """Bind to the run."""
         self._parts = parts_of(run)
+        self._crosses = crosses
 
     async def map(self, name: str, sides: Sides, repeat: Repeat, limit: int | None) -> list[Any]:
         """See `Run.map`."""
 
         async def work() -> list[Any]:
-            await self._parts.entering.opened()
+            self._parts.entering.check_open()
             return await self._parts.parallel.map(name, sides, repeat, limit)
 
+        self._crosses()
         return await ask(work)
 
     async def gather(self, functions: Sequence[Callable[[], Awaitable[Any]]]) -> tuple[Any, ...]:
         """See `Run.gather`."""
 
         async def work() -> tuple[Any, ...]:
-            await self._parts.entering.opened()
+            self._parts.entering.check_open()
             return await self._parts.parallel.gather([_branch(each) for each in functions])
 
+        self._crosses()
         return await ask(work)
 
     async def first(self, functions: Sequence[Callable[[], Awaitable[Any]]]) -> Any:
         """See `Run.first`."""
 
         async def work() -> Any:
-            await self._parts.entering.opened()
+            self._parts.entering.check_open()
             return await self._parts.parallel.first([_branch(each) for each in functions])
 
+        self._crosses()
         return await ask(work)
 
 
@@ -242,16 +248,24 @@ class CrossedWork:
     """What a trio run executes, for a behaviour on the loop.
 
     Attributes:
-        entering: What is asked whether it is over.
+        asked: How often the trio thread was asked for something.
+        check_open: Raises where the run is over.
+        entering: What is asked whether it is.
         steps: Its steps.
         parallel: Its branches.
     """
 
     def __init__(self, run: TrioRun) -> None:
         """Bind to it."""
+        self.asked = 0
+        self.check_open = parts_of(run).entering.check_open  # which reads, and no more: from any thread
         self.entering = self
-        self.steps = CrossedSteps(run)
-        self.parallel = CrossedBranches(run)
+        self.steps = CrossedSteps(run, self._crosses)
+        self.parallel = CrossedBranches(run, self._crosses)
 
-    async def opened(self) -> None:
-        """Asked in the trio thread, with the verb itself."""
+    async def turn(self) -> None:
+        """Let others of the loop run."""
+        await asyncio.sleep(0)
+
+    def _crosses(self) -> None:
+        self.asked += 1

@@ -281,6 +281,7 @@ def test_a_hold_ends_as_it_was_placed_also_of_a_runtime_that_is_not_there_yet(pa
     assert answer("resume", path, "never there", "--hold")["was_on_hold"]
     answer("hold", path, "alice")
     assert "it stays on hold: resume --hold" in call("resume", path, "alice").stderr
+    assert " UTC" in next(line for line in call("why", path, "alice").stdout.splitlines() if line.startswith("on hold"))
     assert call("resume", path, "alice", "--hold", "--take-recorded").exit_code == WRONG_USE
 
 

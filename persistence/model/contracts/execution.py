@@ -119,8 +119,7 @@ class EncodedSnapshot:
 
 def check_state_name(value: str) -> str:
     """Return a name in a runtime's own state, checked. Raises `InvalidInput`."""
-    check_name(value, "a name in a state", "name", _ID_LIMIT)
-    return value
+    return check_name(value, "a name in a state", "name", _ID_LIMIT)
 
 
 def check_execution_id(value: str) -> ExecutionId:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from functools import partial
 from typing import Any, Protocol, final
 
@@ -19,6 +18,7 @@ from tenure.persistence.model.values import check_step_name
 from tenure.persistence.reading.patience import patiently
 from tenure.persistence.store import Store
 from tenure.supervisor.runs.recording.attention import NeedsAttention
+from tenure.supervisor.runs.resting.turns import Opens, awaited
 
 
 @final
@@ -69,6 +69,11 @@ class FollowsBatch(Protocol):
     """A run, as far as it follows a batch."""
 
     @property
+    def entering(self) -> Opens:
+        """Its entering."""
+        ...
+
+    @property
     def followed(self) -> Followed | None:
         """The batch, or None."""
         ...
@@ -79,14 +84,16 @@ class FollowsBatch(Protocol):
         ...
 
 
-class Follows(ABC):
+class Follows:
     """What of a run speaks of the abandoned batch that it follows."""
 
     def __init__(self, parts: FollowsBatch) -> None:
         """Bind to the run."""
         self._of = parts
+        self._opens = parts.entering
         self.abandoned = None if parts.followed is None else parts.followed.reason
 
+    @awaited
     async def recorded(self, name: str) -> tuple[RecordedStep, ...]:
         """What the run whose batch was abandoned has recorded of its steps of this name, in order.
 
@@ -97,12 +104,7 @@ class Follows(ABC):
             InvalidInput: No name of a step.
             RunEnded: The run is over.
         """
-        self._check_open()
         return await self._of.following.recorded(check_step_name(name))
-
-    @abstractmethod
-    def _check_open(self) -> None:
-        """Raises `RunEnded` where the run is over, and what has ended it where it is about to be."""
 
 
 def _read(entry: RecordedEntry) -> RecordedStep:

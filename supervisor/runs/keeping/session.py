@@ -19,10 +19,12 @@ from tenure.persistence.facets.runs.runs import RunBegun
 from tenure.persistence.model.arguments import checked
 from tenure.persistence.model.codec import digest, encode, message_of
 from tenure.persistence.model.entries import EntryKind
+from tenure.persistence.model.numbers import is_a, plain_bytes
 from tenure.persistence.model.paths import RunPath
 from tenure.persistence.reading.patience import in_a_run, patiently
 from tenure.persistence.store import Store
 from tenure.supervisor.runs.recording.entering import Entering
+from tenure.supervisor.runs.resting.turns import awaited
 
 from .own_messages import OwnMessages
 from .session_entries import (
@@ -58,7 +60,7 @@ class RunSession:
     def __init__(self, store: Store, begun: RunBegun, entering: Entering, own: OwnMessages) -> None:
         """Made by the host."""
         self._store = store
-        self._entering = entering
+        self._entering = self._opens = entering
         self._base = begun.base
         self._base_count = begun.base_count
         self._own = own
@@ -76,9 +78,9 @@ class RunSession:
             RunEnded: The run is over.
         """
         self._entering.check_open()
-        encoded = message if isinstance(message, bytes) else encode(message, "message")
-        self._entering.buffers("a message").appended.append(encoded)
+        self._entering.buffers("a message").appended.append(_encoded(message))
 
+    @awaited
     @checked
     async def pop(self, count: int = 1) -> list[Any]:
         """Take back the last messages, and return them, the oldest first. Lands with the next boundary of the run.
@@ -102,6 +104,7 @@ class RunSession:
             self._own.move(place, EntryKind.POP, left)
         return [message_of(message) for message in messages[left.count :]]
 
+    @awaited
     @checked
     async def rewrite(self, messages: Iterable[object], *, keep: int = 0, reason: str | None = None) -> None:
         """Put messages in the place of what is said so far, as a compaction does. Lands with the next boundary of the run.
@@ -117,7 +120,7 @@ class RunSession:
             InvalidInput: There are fewer messages than `keep`; a message has no JSON form; or as for `pop`.
             StepMismatch, RunEnded: As for `pop`.
         """
-        encoded = [message if isinstance(message, bytes) else encode(message, "message") for message in messages]
+        encoded = [_encoded(message) for message in messages]
         arguments = [keep, *[digest(message).hex() for message in encoded]]
         self._check_number(keep, "keep")
         async with self._entry(EntryKind.REWRITE, arguments) as place:
@@ -126,6 +129,7 @@ class RunSession:
             self._own.appended += encoded
             self._own.move(place, EntryKind.REWRITE, path, added=len(encoded), reason=reason)
 
+    @awaited
     @checked
     async def fork(self, at: int | SessionBranch) -> SessionBranch:
         """Leave the conversation as a branch, and go on from another place. Lands with the next boundary of the run.
@@ -155,6 +159,7 @@ class RunSession:
             self._own.move(place, EntryKind.FORK, path)
         return SessionBranch(self, left)
 
+    @awaited
     @checked
     async def attach(self, data: bytes | Path, canonical_uri: str = "") -> str:
         """Attach a file to the session, and return its id. Its bytes are on disk then; it is committed with the next boundary.
@@ -174,7 +179,6 @@ class RunSession:
 
         A full disk, and a process without file descriptors, are waited for, as in every verb of a run.
         """
-        self._entering.check_open()
         branch, files = self._entering.buffers("an attachment"), self._store.attachments
         with reserved(branch, "attach"):
             attachment_id = await in_a_run(partial(files.id_of, data))
@@ -189,15 +193,16 @@ class RunSession:
             branch.attached += (attachment_id,)
         return attachment_id
 
+    @awaited
     async def raw_messages(self) -> list[bytes]:
         """The path as bytes, first to last, with what this run appended. Reads the whole conversation.
 
         Raises:
             RunEnded: The run is over.
         """
-        self._entering.check_open()
         return [*await self._read(self._own.path), *self._inner()]
 
+    @awaited
     async def messages(self) -> list[Any]:
         """The path, first to last, with what this run appended. Reads the whole conversation.
 
@@ -229,7 +234,6 @@ class RunSession:
         return seen
 
     def _entry(self, kind: EntryKind, arguments: list[Any]) -> Any:
-        self._entering.check_open()
         self._entering.only_main(f"a {kind} of the session")
         self._entering.buffers(f"a {kind} of the session")
         return enter(self._entering, kind, digest(encode(arguments, "arguments")))
@@ -238,3 +242,8 @@ class RunSession:
         count = self._own.path.count
         if not 0 <= number <= count:
             raise InvalidInput(detail=f"{number} of {count} messages", field=field)
+
+
+def _encoded(message: object) -> bytes:
+    """Bytes as they are, without what a subclass may have made of them; anything else as JSON. Raises `InvalidInput`."""
+    return plain_bytes(message, "message") if is_a(message, bytes) else encode(message, "message")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Final
 
@@ -14,17 +13,18 @@ from tenure.supervisor.output.saying import VOICE
 from tenure.supervisor.output.speech import DATA
 from tenure.supervisor.runs.recording.branch import BRANCH, in_a_step
 from tenure.supervisor.runs.recording.entering import Entering
+from tenure.supervisor.runs.resting.turns import awaited
 
 TURN: Final = 64
 """So often a run that emits lets others run. A checkpoint costs what three entries do."""
 
 
-class Speaking(ABC):
+class Speaking:
     """What of a run is heard outside while it executes."""
 
     def __init__(self, entering: Entering, encode: Callable[[object, str], bytes]) -> None:
         """Bind to the run; `encode` makes bytes of a value of the field that it names."""
-        self._enters = entering
+        self._enters = self._opens = entering
         self._emitted = 0
         self._encode = encode
 
@@ -54,7 +54,7 @@ class Speaking(ABC):
         entering = self._enters
         record, saying, voice, found = entering.record, entering.saying, VOICE.get(), BRANCH.get()
         if entering.ended or entering.fault is not None or entering.actor.facts.run_id != entering.run_id:
-            self._check_open()
+            entering.check_open()
         if voice is not None and voice.saying is saying:
             raise in_a_step()
         branch = record.main if found is None or found[0] is not record else found[1]
@@ -71,13 +71,9 @@ class Speaking(ABC):
         if not speech.say_here(said):
             await speech.say_when_room(said)
 
+    @awaited
     async def flush(self) -> None:
         """Wait until what this run has emitted is on disk. Raises `RunEnded` where it ends before."""
-        self._check_open()
         await trio.lowlevel.checkpoint()
         if self._enters.saying.speech is not None:
             await self._enters.saying.speech.flush()
-
-    @abstractmethod
-    def _check_open(self) -> None:
-        """Raises `RunEnded` where the run is over, and what has ended it where it is about to be."""

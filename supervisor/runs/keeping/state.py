@@ -17,6 +17,7 @@ from tenure.persistence.model.contracts.execution import check_state_name
 from tenure.persistence.reading.patience import patiently
 from tenure.supervisor.runs.recording.branch import Branch
 from tenure.supervisor.runs.recording.entering import Entering
+from tenure.supervisor.runs.resting.turns import awaited
 
 from .own_values import OwnValues
 
@@ -24,7 +25,6 @@ T = TypeVar("T")
 
 
 @final
-@checked
 class RunState:
     """What the runtime keeps between its runs, JSON values by name: as it stood when this run first began, and what it wrote.
 
@@ -35,10 +35,12 @@ class RunState:
 
     def __init__(self, entering: Entering, run: int, values: OwnValues) -> None:
         """Made by the host; `run` is its row."""
-        self._entering = entering
+        self._entering = self._opens = entering
         self._run = run
         self._values = values
 
+    @awaited
+    @checked
     async def get(self, name: str, default: Any = None) -> Any:
         """The value under a name, or `default` where there is none.
 
@@ -50,19 +52,23 @@ class RunState:
         found = await self._find(check_state_name(name))
         return default if found is None else decode(found, "own value", f"{self._entering.runtime_id}/{name}")
 
+    @awaited
+    @checked
     async def exists(self, name: str) -> bool:
         """Whether there is a value under a name. Raises what `get` raises."""
         return await self._find(check_state_name(name)) is not None
 
+    @awaited
+    @checked
     async def all(self) -> dict[str, Any]:
         """Every value by its name. Reads the whole state. Raises what `get` raises."""
-        self._entering.check_open()
         own = self._own()
         stored = await self._read(partial(own_state.all_seen, run=self._run))
         found = {name: value for name, value in {**stored, **own}.items() if value is not None}
         where = self._entering.runtime_id
         return {name: decode(found[name], "own value", f"{where}/{name}") for name in sorted(found)}
 
+    @checked
     def set(self, name: str, value: Any) -> None:
         """Set the value under a name. It lands with the next boundary of the run.
 
@@ -82,6 +88,7 @@ class RunState:
             raise PayloadTooLarge(size=len(data), limit=limit)
         self._write(name, data)
 
+    @checked
     def delete(self, name: str) -> None:
         """Delete the value under a name, if there is one. Lands, and raises, as `set`."""
         self._write(name, None)
@@ -93,7 +100,6 @@ class RunState:
         self._entering.buffers("a value of the state").write(check_state_name(name), data)
 
     async def _find(self, name: str) -> bytes | None:
-        self._entering.check_open()
         own = self._own()
         if name in own:
             await trio.lowlevel.checkpoint()

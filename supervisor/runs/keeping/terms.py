@@ -14,12 +14,10 @@ from tenure.persistence.model.values import Lane
 
 def send_terms(lane: Lane | str, correlation_id: str | None, kind: str | None, delay: Delay | None = None) -> SendTerms:
     """The terms of a message. Raises `InvalidInput` for what fits none."""
-    if kind is not None:
-        check_key(kind, "kind")
     return SendTerms(
         lane=check_value(lane, Lane, "lane"),
         correlation_id=check_key(correlation_id, "correlation_id"),
-        kind=kind,
+        kind=check_key(kind, "kind"),
         delay=delay,
     )
 

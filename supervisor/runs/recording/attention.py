@@ -69,12 +69,14 @@ class Fault:
             scope.cancel()
         return self.error
 
-    async def refuse(self) -> None:
-        """A checkpoint, before something is refused. Raises `Refused` where that has changed nothing too often."""
-        await trio.lowlevel.checkpoint()
-        self._refused += self.error is not None
-        if self._refused > REFUSALS:
-            raise Refused from self.error
+    def refuse(self, error: BaseException) -> BaseException:
+        """What the behaviour is refused with that asks on: this error, or, after many of it, `Refused`."""
+        self._refused += 1
+        if self._refused <= REFUSALS:
+            return error
+        refused = Refused()
+        refused.__cause__ = error
+        return refused
 
     @contextmanager
     def ends(self) -> Generator[None]:

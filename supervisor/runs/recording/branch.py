@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final, final
 
@@ -53,6 +55,7 @@ class Branch:
         writers: Which of the branches beside it has written a name; shared with them, None where there are none.
         drawn: Times that it was given since it last asked for something by place; recorded with what it asks for next.
         open_ended: Whether new entries may stand after its recorded end: an item of a map.
+        over: Whether it has ended in this entering; it is asked no more then.
     """
 
     __slots__ = (
@@ -65,6 +68,7 @@ class Branch:
         "in_flight",
         "late",
         "open_ended",
+        "over",
         "path",
         "reached",
         "sent",
@@ -95,6 +99,7 @@ class Branch:
         self.writers = writers
         self.drawn: list[float] = []
         self.open_ended = open_ended
+        self.over = False
 
     def inner(self, path: str, *, open_ended: bool = False, writers: dict[str, str] | None = None) -> Branch:
         """A branch inside this one."""
@@ -124,6 +129,16 @@ class Branch:
 
 BRANCH: Final[ContextVar[tuple[object, Branch] | None]] = ContextVar("tenure.branch", default=None)
 """The record and the branch that a task works in."""
+
+
+@contextmanager
+def within(record: object, branch: Branch) -> Generator[None]:
+    """What is called here works in this branch of a record."""
+    token = BRANCH.set((record, branch))
+    try:
+        yield
+    finally:
+        BRANCH.reset(token)
 
 
 _ASKING: Final = (EntryKind.ASK, EntryKind.GATHER, EntryKind.FIRST)
@@ -181,6 +196,22 @@ def check_outside_of_steps(saying: Saying) -> None:
     voice = VOICE.get()
     if voice is not None and voice.saying is saying:
         raise in_a_step()
+
+
+_WAIT_FOR_TASKS: Final = (
+    "; a branch waits for the tasks that it starts: in a nursery inside it, or as branches of a gather"
+)
+
+
+def after_its_end(branch: Branch) -> InvalidInput:
+    """Why a task gets nothing whose branch has ended: where the run enters again, that stands after the end of the branch."""
+    said = f"the branch {branch.path} has ended, and this is asked for by a task that it started"
+    return InvalidInput(detail=said + _WAIT_FOR_TASKS, field="run")
+
+
+def still_in_flight(branch: Branch, what: str) -> InvalidInput:
+    """Why a branch, or a behaviour, cannot return yet."""
+    return InvalidInput(detail=f"{what} is in flight where {branch.path} returns{_WAIT_FOR_TASKS}", field="run")
 
 
 def in_a_step() -> InvalidInput:

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from random import Random
 from typing import final
 
+import trio
+
 from tenure.persistence.facets.runs.entries import RecordEntry
 from tenure.persistence.model.codec import (
     decode,
@@ -54,6 +56,8 @@ class Chance:
     async def patched(self, name: str) -> bool:
         """See `Run.patched`."""
         entering, mark = self._entering, self._entering.record.marks.get(name)
+        if mark is not None or name in self._stored:
+            await trio.lowlevel.checkpoint()  # a loop may ask for nothing else
         if mark is not None:
             return bool(decode(mark.result or b"false", "patch", f"{entering.run_id}/{name}"))
         if name not in self._patched:

@@ -28,7 +28,7 @@ from tenure.supervisor.output.saying import Saying
 from tenure.supervisor.runs.resting.waits import Wait
 
 from .attention import Fault
-from .branch import BRANCH, NOTHING, Branch, Standing, check_outside_of_steps
+from .branch import BRANCH, NOTHING, Branch, Standing, after_its_end, check_outside_of_steps
 from .flight import Flight
 from .matching import Asked, Differs, Found, Record, is_in_doubt, list_entries
 from .occupancy import Occupancy
@@ -123,35 +123,34 @@ class Entering:
 
     def check_open(self) -> None:
         """Raises `RunEnded` where the run is over, and what has ended it where it is about to be."""
-        if self.ended or self.actor.facts.run_id != self.run_id:
+        if self.ended:
             raise RunEnded(run_id=self.run_id)
+        if self.actor.facts.run_id != self.run_id:
+            raise self._fault.refuse(RunEnded(run_id=self.run_id))
         if self._fault.error is not None:
-            raise self._fault.error  # a behaviour may have caught it; nothing lands after it
+            raise self._fault.refuse(self._fault.error)  # a behaviour may have caught it; nothing lands after it
 
-    async def opened(self) -> None:
-        """As `check_open`, after a checkpoint: who swallows each refusal in a loop must not keep the loop of the host."""
-        is_over = self.ended or self.actor.facts.run_id != self.run_id or self._fault.error is not None
-        if is_over or self.record.asked >= self.store.limits.run_steps:
-            await self._fault.refuse()
-            self.check_open()
+    @property
+    def asked(self) -> int:
+        """How many things the run has asked for."""
+        return self.record.asked
+
+    async def turn(self) -> None:
+        """Let others of the host run."""
+        await trio.lowlevel.checkpoint()
 
     # Branches
 
     @property
     def branch(self) -> Branch:
-        """The branch that the calling task works in. Raises `InvalidInput` inside a step."""
+        """The branch that the calling task works in. Raises `InvalidInput` inside a step, and after the end of the branch."""
         check_outside_of_steps(self.saying)
         found = BRANCH.get()
-        return self.record.main if found is None or found[0] is not self.record else found[1]
-
-    @contextmanager
-    def within(self, branch: Branch) -> Generator[None]:
-        """What is called here works in this branch."""
-        token = BRANCH.set((self.record, branch))
-        try:
-            yield
-        finally:
-            BRANCH.reset(token)
+        if found is None or found[0] is not self.record:
+            return self.record.main
+        if found[1].over:
+            raise after_its_end(found[1])
+        return found[1]
 
     def only_main(self, what: str) -> None:
         """Raises `InvalidInput` in a branch of `gather`, `map` or `first`, which has none of this."""
@@ -346,12 +345,9 @@ class Entering:
                 with self.actor.resting.rest(seconds):
                     yield
 
-    @asynccontextmanager
-    async def move_on_after(self, seconds: float) -> AsyncGenerator[trio.CancelScope]:
-        """See `Run.move_on_after`."""
-        with trio.move_on_after(seconds) as scope:
-            yield scope
-        if scope.cancelled_caught and ((branch := self.branch).late or self._late_calls):
+    async def record_cuts(self) -> None:
+        """Record what was cut off in the calling branch, where there is something."""
+        if (branch := self.branch).late or self._late_calls:
             await self.write(self.standing_on(branch))
             await self.occupancy.hold()
 

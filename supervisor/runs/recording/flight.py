@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, Protocol, final
 
 from tenure.persistence.commits.commit import Change, CommitResult
@@ -12,7 +12,7 @@ from tenure.persistence.model.values import LogicalRuntimeId, RunId
 from tenure.persistence.store import Store
 from tenure.supervisor.output.saying import Voice
 
-from .branch import Branch, Standing
+from .branch import Branch, Standing, still_in_flight
 from .matching import Asked, Found, has_ended
 from .restart import describe
 
@@ -131,3 +131,10 @@ class Flight:
     async def write(self, *changes: Change) -> CommitResult:
         """Commit changes of the entry."""
         return await self._entering.write(self.standing, *changes)
+
+
+def check_ends(branch: Branch, flights: Iterable[Flight]) -> None:
+    """Raises `InvalidInput` where a branch returns while something that it has asked for is in flight."""
+    for flight in flights:
+        if flight.branch is branch:
+            raise still_in_flight(branch, f"{flight.asked.kind} {flight.asked.name}")

@@ -27,9 +27,9 @@ from tenure.persistence.model.entries import (
 from tenure.persistence.model.numbers import shown
 from tenure.persistence.seams.nursery import contained, is_for_others
 
-from .branch import Branch
+from .branch import Branch, within
 from .entering import Entering
-from .flight import Flight
+from .flight import Flight, check_ends
 from .matching import (
     Asked,
     Differs,
@@ -205,9 +205,10 @@ class Parallel:
         """One branch to its end: what it returned or raised, unless it was cancelled."""
         entering = self._entering
         try:
-            with entering.within(branch):
+            with within(entering.record, branch):
                 value = await contained(function)
             entering.record.end(branch)
+            check_ends(branch, entering.flights.values())
             ends[number] = _End(value)
         except Differs as exc:
             ends[number] = _End(error=entering.mismatch(exc))
@@ -218,6 +219,7 @@ class Parallel:
             entering.has_raised(branch, exc)
             ends[number] = _End(error=exc)
         finally:
+            branch.over = True
             if fork is not None:
                 fork.ended()
 

@@ -1,0 +1,108 @@
+"""What a behaviour hands to the verbs of its run is checked at once: nothing of it troubles the commit that it lands with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from trio.testing import MockClock
+
+import tenure
+from tenure.errors import InvalidInput
+from tests.kit.alone import OpenHost
+
+ONCE = tenure.RestartPolicy(max_attempts=1)
+
+
+class Words(str):
+    """A text whose class raises wherever it is asked."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError
+
+    def __hash__(self) -> int:
+        raise RuntimeError
+
+    def __len__(self) -> int:
+        raise RuntimeError
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+    def encode(self, *_: object) -> bytes:
+        raise RuntimeError
+
+
+class Raw(bytes):
+    """Bytes likewise."""
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError
+
+    def __hash__(self) -> int:
+        raise RuntimeError
+
+    def __len__(self) -> int:
+        raise RuntimeError
+
+
+async def outcome_of(open_host: OpenHost, ask: Callable[[tenure.Run], Any]) -> tuple[tenure.Outcome, list[Any]]:
+    async def act(run: tenure.Run) -> None:
+        asked = ask(run)
+        if hasattr(asked, "__await__"):
+            await asked
+
+    async with open_host({"k": tenure.Behaviour(act, restart=ONCE)}) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        ticket = await runtime.accept(1)
+        outcome = await ticket.wait_outcome()
+        assert runtime.held is None
+        return outcome, list(await supervisor.read_session("a"))
+
+
+REFUSED: dict[str, Callable[[Any], Any]] = {
+    "reject with bytes": lambda run: run.reject(run.inputs[0], b"no"),
+    "reject with nothing": lambda run: run.reject(run.inputs[0], None),
+    "reject with a number": lambda run: run.reject(run.inputs[0], 5),
+    "consume no tuple": lambda run: run.checkpoint(consume=run.inputs[0]),
+    "consume no input": lambda run: run.checkpoint(consume=("a",)),
+    "a step without a name": lambda run: run.step(None, str, repeat="freely"),
+    "a map of nothing": lambda run: run.map("look", str, None, repeat="freely"),
+    "a gather of results": lambda run: run.gather(5),
+    "the first of results": lambda run: run.first(5),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+async def test_what_cannot_be_is_refused_where_it_is_asked_for(
+    autojump_clock: MockClock, open_host: OpenHost, name: str
+) -> None:
+    outcome, _ = await outcome_of(open_host, REFUSED[name])
+    assert outcome.reason == "max_attempts_exhausted"
+    assert (outcome.error or "").startswith(InvalidInput.__name__)
+
+
+TAKEN: dict[str, Callable[[tenure.Run], Any]] = {
+    "append": lambda run: run.session.append(Raw(b"x")),
+    "call": lambda run: run.step("look", str, repeat="freely", call=Words("x")),
+    "kind": lambda run: run.send("b", 1, kind=Words("k")),
+    "patched": lambda run: run.patched(Words("x")),
+    "reject": lambda run: run.reject(run.inputs[0], Words("x")),
+    "rewrite": lambda run: run.session.rewrite([Raw(b"x")]),
+    "state": lambda run: run.state.set(Words("x"), 1),
+    "step": lambda run: run.step(Words("x"), str, repeat="freely"),
+    "target": lambda run: run.send(Words("b"), 1),
+}
+
+
+@pytest.mark.parametrize("name", TAKEN)
+async def test_texts_and_bytes_of_any_class_are_what_they_hold(
+    autojump_clock: MockClock, open_host: OpenHost, name: str
+) -> None:
+    outcome, messages = await outcome_of(open_host, TAKEN[name])
+    assert outcome.phase == ("abandoned" if name == "reject" else "consumed")
+    assert outcome.error == ("x" if name == "reject" else None)
+    assert messages == ([b"x"] if name in ("append", "rewrite") else [])
