@@ -173,6 +173,17 @@ PROGRAMS: Final[dict[str, Program]] = {
         Calls((step("pay1", NEVER, call="c1"), step("mail1", KEYED, call="c2"), step("look2", call="c3"))),
         step("pay2", NEVER),
     ),
+    "calls in branches": (
+        step("look1"),
+        Gather(
+            (
+                (Calls((step("pay1", NEVER, call="c1"), step("mail1", KEYED, call="c2"))), step("look2")),
+                (step("look3"), Calls((step("pay2", NEVER, call="c3"),))),
+            )
+        ),
+        First(((Calls((step("look4", call="c4"), step("pay3", NEVER, call="c5"))),), (step("look5"), FOREVER))),
+        step("mail2", KEYED),
+    ),
     "first": (
         step("pay1", NEVER),
         First(((step("pay2", NEVER),), (step("look1"), FOREVER))),

@@ -59,7 +59,7 @@ class Steps:
         self._executor = executor
         self._rules = rules
         self._classes = rules.classes
-        self._name: str | None = None
+        self._name: object = self  # which is no name
 
     async def step(
         self,
@@ -110,7 +110,7 @@ class Steps:
             return await self._attempts(asked, flight, partial(function, *arguments), returned, terms)
 
     def _check_name(self, name: str) -> str:
-        if name is None or self._name is not name:  # most runs ask for one tool many times
+        if self._name is not name:  # most runs ask for one tool many times
             self._name = name = check_step_name(name)
         return name
 

@@ -20,7 +20,7 @@ from .recording.step_terms import (
     Terms,
     read_terms,
 )
-from .resting.turns import Opens, awaited
+from .resting.turns import Opens, awaited, overloaded
 
 T = TypeVar("T")
 T1 = TypeVar("T1")
@@ -98,7 +98,7 @@ class Work:
     def __init__(self, parts: DoesWork) -> None:
         """Bind to the run."""
         self._work = parts
-        self._opens = parts.entering
+        self._opens: Opens = parts.entering
 
     @overload
     async def step(
@@ -122,7 +122,7 @@ class Work:
         **terms: Unpack[Terms],
     ) -> T: ...
 
-    @awaited
+    @overloaded
     async def step(
         self,
         name: str,
@@ -193,7 +193,7 @@ class Work:
         **terms: Unpack[Terms],
     ) -> list[T]: ...
 
-    @awaited
+    @overloaded
     async def map(
         self,
         name: str,
@@ -250,7 +250,7 @@ class Work:
     @overload
     async def gather(self, *functions: Side[T]) -> tuple[T, ...]: ...
 
-    @awaited
+    @overloaded
     async def gather(self, *functions: Callable[[], Awaitable[Any]]) -> tuple[Any, ...]:
         """Run async functions side by side, each in its own branch, and return what they return, in their order.
 

@@ -90,7 +90,7 @@ class Follows:
     def __init__(self, parts: FollowsBatch) -> None:
         """Bind to the run."""
         self._of = parts
-        self._opens = parts.entering
+        self._opens: Opens = parts.entering
         self.abandoned = None if parts.followed is None else parts.followed.reason
 
     @awaited

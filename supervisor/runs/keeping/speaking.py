@@ -13,7 +13,7 @@ from tenure.supervisor.output.saying import VOICE
 from tenure.supervisor.output.speech import DATA
 from tenure.supervisor.runs.recording.branch import BRANCH, in_a_step
 from tenure.supervisor.runs.recording.entering import Entering
-from tenure.supervisor.runs.resting.turns import awaited
+from tenure.supervisor.runs.resting.turns import Opens, awaited
 
 TURN: Final = 64
 """So often a run that emits lets others run. A checkpoint costs what three entries do."""
@@ -24,7 +24,8 @@ class Speaking:
 
     def __init__(self, entering: Entering, encode: Callable[[object, str], bytes]) -> None:
         """Bind to the run; `encode` makes bytes of a value of the field that it names."""
-        self._enters = self._opens = entering
+        self._enters = entering
+        self._opens: Opens = entering
         self._emitted = 0
         self._encode = encode
 

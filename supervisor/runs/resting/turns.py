@@ -63,3 +63,8 @@ def awaited(verb: Verb[R, P, T]) -> Verb[R, P, T]:
             raise
 
     return ask
+
+
+def overloaded(verb: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Coroutine[Any, Any, Any]]:
+    """`awaited`, of a verb whose overloads say what it takes and gives."""
+    return awaited(verb)

@@ -32,7 +32,7 @@ class Words(str):
     def __str__(self) -> str:
         raise RuntimeError
 
-    def encode(self, *_: object) -> bytes:
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
         raise RuntimeError
 
 
