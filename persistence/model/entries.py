@@ -103,6 +103,11 @@ def place_of_call(call: str) -> str:
     return f"{CALL}{plain}"
 
 
+def place_of_end(branch: str) -> str:
+    """The place of what is recorded of the end of a branch; it counts in no order."""
+    return f"{MARK}{branch}/"
+
+
 def parse_place(place: str) -> tuple[str, int] | None:
     """The branch and the number of a place in a branch; None for a call, a mark and what was carried over."""
     branch, slash, number = place.rpartition("/")

@@ -142,7 +142,7 @@ class RunParts:
     @cached_property
     def spawning(self) -> Spawning:
         """The children that it spawns."""
-        return Spawning(self.entering, self._boundaries)
+        return Spawning(self.entering, self._boundaries, self._journal.entries)
 
     def finish(self, returned: object, on_settled: Callable[[Outcome], None]) -> Awaitable[CommitResult]:
         """Commit the end of the run: what was appended, sent, rejected and answered, the receipt, the batch, own verbs.

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from random import Random
-from typing import Any, TypeVar, final
+from typing import Any, final
 from uuid import UUID
 
 import trio
@@ -41,8 +41,6 @@ from .recording.branch import Message
 from .resting.scopes import move_on_after
 from .resting.turns import awaited
 from .work import Work
-
-T = TypeVar("T")
 
 
 @final
@@ -257,7 +255,8 @@ class Run(Work, Speaking, Follows):
     async def children(self) -> tuple[Child, ...]:
         """The children of this runtime, in the order in which they were spawned, also those that have ended.
 
-        It is the same where the run enters again: what this run spawns later is not there yet. The record has no entry of it.
+        It is the same where the run enters again, and no entry: what this run spawns later, or beside the branch that asks, is
+        not there yet.
 
         Raises:
             RunEnded: The run is over. InvalidInput: This is inside a step.

@@ -59,7 +59,7 @@ class Steps:
         self._executor = executor
         self._rules = rules
         self._classes = rules.classes
-        self._name: object = self  # which is no name
+        self._name: object = self
 
     async def step(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import final
 
@@ -15,12 +15,12 @@ from tenure.persistence.facets.runs.children import Child, OnEnd, Scope
 from tenure.persistence.facets.runs.entries import RecordedEntry
 from tenure.persistence.model.arguments import check_key, check_value
 from tenure.persistence.model.codec import decode, digest, encode
-from tenure.persistence.model.entries import EntryKind, EntryStatus
+from tenure.persistence.model.entries import EntryKind, EntryStatus, parse_place
 from tenure.persistence.model.labels import Labels, check_labels
 from tenure.persistence.model.values import LogicalRuntimeId, SessionId, check_runtime_id
 from tenure.persistence.reading.patience import patiently
 from tenure.supervisor.runs.boundaries import Boundaries
-from tenure.supervisor.runs.recording.branch import check_outside_of_steps
+from tenure.supervisor.runs.recording.branch import Branch, check_outside_of_steps
 from tenure.supervisor.runs.recording.entering import Entering
 from tenure.supervisor.runs.recording.flight import Flight
 from tenure.supervisor.runs.recording.matching import Asked, has_ended
@@ -30,10 +30,15 @@ from tenure.supervisor.runs.recording.matching import Asked, has_ended
 class Spawning:
     """Spawns for one run."""
 
-    def __init__(self, entering: Entering, boundaries: Boundaries) -> None:
-        """Nothing is spawned yet."""
+    def __init__(self, entering: Entering, boundaries: Boundaries, recorded: Iterable[RecordedEntry]) -> None:
+        """Nothing is spawned in this entering yet; `recorded` is what was before."""
         self._entering = entering
         self._boundaries = boundaries
+        self._places = {
+            _child_id(entry): entry.place
+            for entry in recorded
+            if entry.kind is EntryKind.SPAWN and entry.result is not None
+        }
 
     async def spawn(
         self,
@@ -72,13 +77,16 @@ class Spawning:
         entering = self._entering
         check_outside_of_steps(entering.saying)
         found = await patiently(partial(entering.store.read, partial(rows.of_runtime, runtime_id=entering.runtime_id)))
-        # What this run will spawn again is not there yet, for it.
-        later = {
-            _child_id(entry)
-            for entry in entering.record.unreached.values()
-            if entry.kind is EntryKind.SPAWN and entry.result is not None
-        }
-        return tuple([each for each in found if each.runtime_id not in later])
+        # What this run will spawn again is not there yet, for it; nor what is spawned beside the branch that asks.
+        stands = seen_from(entering.branch)
+        unreached = entering.record.unreached
+        return tuple(
+            [
+                each
+                for each in found
+                if (place := self._places.get(each.runtime_id)) is None or (place not in unreached and stands(place))
+            ]
+        )
 
     async def _begin(
         self,
@@ -107,6 +115,7 @@ class Spawning:
         refused: Refused | None = landed.answer(change)
         if refused is not None:
             raise _refusal(refused, kind)
+        self._places.setdefault(child, flight.place)
         return child
 
     def _given(self, entry: RecordedEntry, kind: str) -> LogicalRuntimeId:
@@ -127,3 +136,22 @@ def _refusal(refused: Refused, kind: str) -> ChildExists | RuntimeDestroyed | Ki
     if refused.why == OF_KIND:
         return KindMismatch(runtime_id=refused.child, stored=refused.kind, given=kind)
     return ChildExists(runtime_id=refused.child)
+
+
+def seen_from(branch: Branch) -> Callable[[str], bool]:
+    """Whether what stands at a place was asked for before, as a branch has it by now: whatever goes on beside it."""
+    reached = {branch.path: branch.reached}
+    while branch.around is not None:
+        branch = branch.around
+        reached[branch.path] = branch.reached - 1  # the last is what the inner one is a branch of
+
+    def is_seen(place: str) -> bool:
+        parsed = parse_place(place)
+        while parsed is not None:
+            path, number = parsed
+            if path in reached:
+                return number <= reached[path]
+            parsed = parse_place(path.rpartition(".")[0])
+        return True  # a restart has taken it over
+
+    return is_seen

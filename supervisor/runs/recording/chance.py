@@ -7,6 +7,7 @@ from random import Random
 from typing import final
 
 import trio
+from attrs import evolve
 
 from tenure.persistence.facets.runs.entries import RecordEntry
 from tenure.persistence.model.codec import (
@@ -18,8 +19,10 @@ from tenure.persistence.model.entries import (
     MARK,
     EntryKind,
     EntryStatus,
+    place_of_end,
 )
 
+from .branch import Branch
 from .entering import Entering
 
 
@@ -63,20 +66,30 @@ class Chance:
         if name not in self._patched:
             self._patched[name] = not entering.record.is_replay(entering.branch)
         if name not in self._stored:  # a scope may have cut off who asked first, before that was on disk
-            now = entering.store.seams.wall_clock()
-            change = RecordEntry(
-                runtime_id=entering.runtime_id,
-                run_id=entering.run_id,
-                place=f"{MARK}{name}",
-                kind=EntryKind.PATCH,
-                name=name,
-                arguments_digest=digest(b"[]"),
-                status=EntryStatus.SUCCEEDED,
-                version=entering.version,
-                result=encode(self._patched[name], "result"),
-                started_at=now,
-                ended_at=now,
-            )
+            change = evolve(_mark(entering, f"{MARK}{name}", name), result=encode(self._patched[name], "result"))
             await entering.commit(lambda: (change,))
             self._stored.add(name)
         return self._patched[name]
+
+
+def keep_drawn(entering: Entering, branch: Branch) -> None:
+    """Record with the next commit what a branch was given since it last asked for something, where it asks for nothing more."""
+    place = place_of_end(branch.path)
+    if branch.drawn and place not in entering.record.drawn_at_end:
+        branch.late[place] = evolve(_mark(entering, place, "now"), drawn=tuple(branch.drawn))
+
+
+def _mark(entering: Entering, place: str, name: str) -> RecordEntry:
+    now = entering.store.seams.wall_clock()
+    return RecordEntry(
+        runtime_id=entering.runtime_id,
+        run_id=entering.run_id,
+        place=place,
+        kind=EntryKind.PATCH,
+        name=name,
+        arguments_digest=digest(b"[]"),
+        status=EntryStatus.SUCCEEDED,
+        version=entering.version,
+        started_at=now,
+        ended_at=now,
+    )

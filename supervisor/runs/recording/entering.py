@@ -246,7 +246,7 @@ class Entering:
 
     def has_raised(self, branch: Branch, error: BaseException) -> None:
         """A branch ends with an error: what waits for what it has not reached waits in vain."""
-        if self.record.has_left(branch):
+        if self.record.left_inside(branch.path):
             self._broken = error if self._broken is None else self._broken
             self.poke()
 
@@ -362,7 +362,7 @@ class Entering:
     async def write(self, standing: Standing, *changes: Change) -> CommitResult:
         """Commit changes of an entry, and what it stands on."""
         beside = standing.changes(self.runtime_id, self.run_id)
-        result = await self.commit(lambda: (*changes, *beside))
+        result = await self.commit(lambda: (*beside, *changes))
         standing.landed()
         if len(result.changes) > 1:  # asks may have been given up
             self._landed(result)

@@ -39,6 +39,7 @@ from tenure.persistence.model.entries import (
     parse_place,
     place_of,
     place_of_call,
+    place_of_end,
     stands_in,
 )
 
@@ -121,7 +122,7 @@ class Record:
     Attributes:
         main: The behaviour's own branch.
         unreached: What was recorded and not reached yet, by place.
-        marks: Recorded answers of patches, by name.
+        marks: Recorded answers of patches, by name; `drawn_at_end`: times that branches were given last, by `place_of_end`.
         leaves_doubt: Whether a step that never repeats was cut off after it had begun.
         replays: Whether an entry with a place was recorded: `goes_on` is False else, and is asked for each token.
     """
@@ -131,6 +132,7 @@ class Record:
         self.main = Branch(path=MAIN)
         self.unreached: dict[str, RecordedEntry] = {}
         self.marks: dict[str, RecordedEntry] = {}
+        self.drawn_at_end: dict[str, tuple[float, ...]] = {}
         self.asked = 0
         self.leaves_doubt = False
         self._version = version
@@ -153,7 +155,10 @@ class Record:
         # was carried over; anything else. A run enters again at the pace of this.
         place, repeat = entry.place, entry.repeat
         if place.startswith(MARK):
-            self.marks[entry.name] = entry
+            if entry.drawn:
+                self.drawn_at_end[place] = entry.drawn
+            else:
+                self.marks[entry.name] = entry
             return
         if repeat is Repeat.FREELY:
             if entry.status in FAILING:
@@ -172,8 +177,6 @@ class Record:
             elif entry.asked_after is not None:
                 self._calls_after.setdefault(entry.asked_after, []).append(entry)
         self.unreached[place] = entry
-
-    # Asking
 
     def ask(self, branch: Branch, asked: Asked) -> Found:
         """Where this stands. What is found there is reached from now on.
@@ -272,7 +275,8 @@ class Record:
         # Calls that were asked for before the next place leave the times to it, and were recorded earlier.
         entry = self._entries.get(place_of(branch.path, branch.reached + 1))
         found = [each.drawn for each in self._calls_after.get(place_of(branch.path, branch.reached), ())]
-        return max([*found, () if entry is None else entry.drawn], key=len)
+        at_end = self.drawn_at_end.get(place_of_end(branch.path), ()) if entry is None else entry.drawn
+        return max([*found, at_end], key=len)
 
     # Comparing
 
@@ -308,8 +312,6 @@ class Record:
                 self._places[each.kind, each.name, each.arguments_digest].add(each.place)
         return bool(self._places.get(key, set()) - {place})
 
-    # Ends
-
     def _has_ended(self, branch: Branch) -> bool:
         """Whether the end of a branch is recorded: something stands after it in a branch around it."""
         inner = branch
@@ -333,14 +335,11 @@ class Record:
 
     def pass_over(self, path: str) -> None:
         """What is recorded of a branch counts as reached."""
-        for entry in self._left_inside(path):
+        for entry in self.left_inside(path):
             del self.unreached[entry.place]
 
-    def has_left(self, branch: Branch) -> bool:
-        """Whether something that is recorded of a branch is not reached; with calls, which may be asked for elsewhere, too."""
-        return bool(self._left_inside(branch.path))
-
-    def _left_inside(self, path: str) -> list[RecordedEntry]:
+    def left_inside(self, path: str) -> list[RecordedEntry]:
+        """What is recorded inside a branch and not reached; with calls, which may be asked for elsewhere, too."""
         return [each for each in self.unreached.values() if stands_in(each.asked_after or each.place, path)]
 
     def is_replay(self, branch: Branch) -> bool:

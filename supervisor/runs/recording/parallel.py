@@ -28,6 +28,7 @@ from tenure.persistence.model.numbers import shown
 from tenure.persistence.seams.nursery import contained, is_for_others
 
 from .branch import Branch, within
+from .chance import keep_drawn
 from .entering import Entering
 from .flight import Flight, check_ends
 from .matching import (
@@ -220,6 +221,7 @@ class Parallel:
             ends[number] = _End(error=exc)
         finally:
             branch.over = True
+            keep_drawn(entering, branch)
             if fork is not None:
                 fork.ended()
 
