@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, final
 
 import attrs
@@ -27,6 +27,14 @@ from tenure.persistence.facets.runs import results
 from tenure.persistence.model.inputs.input_state import origin_of
 from tenure.persistence.model.texts import SealedBytes
 from tenure.persistence.model.values import InputId, LogicalRuntimeId
+
+_WITH_WORK: Final[Types] = (int, int, OPTIONAL_INT, OPTIONAL_TEXT, OPTIONAL_TEXT)
+
+NAMED: Final = 10
+"""Kinds that a text names at most."""
+
+LOOKED_AT: Final = 100_000
+"""Runtimes with work that are looked at for their kinds, at most."""
 
 _INPUT: Final[Types] = (
     int,
@@ -220,7 +228,9 @@ def keeps_hosts_away(statements: Statements, kind: str | None, *, no_host: bool)
         if kind in (bounds := read_max_owned(said) or {})
     ]
     if not able:
-        return f"none of {len(hosts)} that have the store open has a behaviour of its kind {kind!r}"
+        known = sorted(_kinds_of(hosts))
+        named = f"; they have {', '.join(map(repr, known[:NAMED]))}{' and more' if len(known) > NAMED else ''}"
+        return f"none of {len(hosts)} that have the store open has a behaviour of its kind {kind!r}{named if known else ''}"
     drain = [host for host, _, said in able if said in (Drain.DRAINS, Drain.DRAINED)]
     full = [most for host, most, _ in able if host not in drain and _is_full(statements, host, kind, most)]
     why = [
@@ -233,6 +243,33 @@ def keeps_hosts_away(statements: Statements, kind: str | None, *, no_host: bool)
         *(["the rest look again in a moment, or lack the version of its run"] if len(drain + full) < len(able) else ()),
     ]
     return f"of {len(able)} that have a behaviour of its kind {kind!r}, {', '.join(why)}"
+
+
+def kinds_without_hosts(statements: Statements) -> dict[str, int]:
+    """The kinds of which runtimes have work and no living host has a behaviour, each with how many: mistyped ones, as a rule.
+
+    It costs what is open, and looks at `LOOKED_AT` runtimes with work at most.
+    """
+    served, found, after = _kinds_of(statements.readable("verification.living_hosts")), dict[str, int](), 0
+    for _ in range(LOOKED_AT // PAGE):
+        rows = sound(
+            statements.readable("ownership.with_work", after=after, count=PAGE),
+            _WITH_WORK,
+        )
+        for place, runtime, _, _, kind in rows:
+            if place > PAGE:
+                after = runtime - 1
+            elif kind is not None and kind not in served:
+                found[kind] = found.get(kind, 0) + 1
+        if not any(place > PAGE for place, *_ in rows):
+            break
+    return dict(sorted(found.items()))
+
+
+def _kinds_of(hosts: Sequence[Row]) -> set[str]:
+    return {
+        kind for _, said, _ in sound(hosts, (int, OPTIONAL_TEXT, OPTIONAL_TEXT)) for kind in read_max_owned(said) or ()
+    }
 
 
 def _is_full(statements: Statements, host: int, kind: str, most: int | None) -> bool:

@@ -107,6 +107,12 @@ class Boundaries:
         else:
             self._replay_in_branch(flight.branch, entry)
 
+    def take_over(self) -> None:
+        """Hand out what branches have taken that have ended, where they were branches of the behaviour itself."""
+        if self._main.taken:
+            self._batch.hand_out(self._main.taken)
+            self._main.taken = ()
+
     def fits(self, payload: bytes) -> tuple[tuple[str, str], ...]:
         """The kinds that take an encoded payload, each with the version of its behaviour."""
         return self._kinds.fits(payload)

@@ -35,7 +35,6 @@ from .boundaries import (
 from .inputs.batch import Batch
 from .inputs.run_input import RunInput
 from .recording.attention import NeedsAttention
-from .recording.branch import check_outside_of_steps
 from .recording.entering import Entering
 from .recording.matching import (
     Asked,
@@ -104,15 +103,20 @@ class Steering:
     @property
     def unseen(self) -> tuple[InputId, ...]:
         """What has joined and was not handed out."""
+        self._take_back()
         return tuple([each.input_id for each in self._joined]) if self._joined else ()
 
     def take(self) -> tuple[RunInput, ...]:
         """See `Run.steered`."""
-        check_outside_of_steps(
-            self._entering.saying
-        )  # a step is not executed where the run enters again, and takes nothing then
+        branch = (
+            self._entering.branch
+        )  # not in a step: that is not executed where the run enters again, and takes nothing then
+        self._take_back()
         steered, self._joined = tuple(self._joined), []
-        self._batch.hand_out(steered)
+        if branch.around is None:
+            self._batch.hand_out(steered)
+        else:
+            branch.taken += steered  # it may lose
         return steered
 
     async def checkpoint(self, consume: tuple[RunInput, ...]) -> RunBoundaryReceipt:
@@ -177,7 +181,13 @@ class Steering:
                         await self._woken(seen, end.until)
         self.retiring = self.retiring or end.why == RETIRING
 
+    def _take_back(self) -> None:
+        main = self._entering.record.main
+        self._joined = [*main.given_back, *self._joined]
+        main.given_back = ()
+
     def _matching(self, correlation_id: str | None) -> tuple[RunInput, ...]:
+        self._take_back()
         if correlation_id is None:
             return tuple(self._joined)
         return tuple([each for each in self._joined if each.correlation_id == correlation_id])

@@ -5,6 +5,8 @@ Content is printed where it is what was asked for (`messages`, `state`), and els
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -12,7 +14,7 @@ import attrs
 import click
 
 from tenure.cli.upkeep.keys import seams
-from tenure.errors import Corrupt, KeyMissing, NotFound
+from tenure.errors import Corrupt, KeyMissing, NotFound, Unreadable
 from tenure.persistence.commits.upkept import BELOW_ALL
 from tenure.persistence.facets.conversation import sessions
 from tenure.persistence.facets.state import own_state
@@ -20,6 +22,7 @@ from tenure.persistence.model.codec import decode
 from tenure.persistence.model.values import check_runtime_id
 from tenure.persistence.upkeep.listing import HostLine, InboxLine, list_hosts, list_inbox
 from tenure.persistence.upkeep.look import Look, look_into
+from tenure.persistence.upkeep.why import explain
 
 from .output import Output
 
@@ -78,6 +81,11 @@ async def inbox(output: Output, target: str, runtime: str, *, ended: bool, conte
             found += page
             if not page:
                 break
+        if found and not ended and not output.json:
+            with suppress(Unreadable):  # what waits is listed all the same
+                told = await look.read(partial(explain, runtime_id=wanted, now=time.time(), no_host=look.alone))
+                if told["owner"] is None:
+                    output.note(told["because"])
     lines = [{**attrs.asdict(each), "payload": _shown(each.payload), "result": _shown(each.result)} for each in found]
     for line in lines:
         if not content:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Final, final
+from typing import Any, Final, final
 
 from attrs import frozen
 
@@ -52,6 +52,8 @@ class Branch:
         ended: Inputs that it rejected, each with its error, or answered, each with its encoded result.
         attached: Ids of attachments whose bytes are on disk; likewise.
         written: Values that it set in the runtime's own state, encoded, and None for what it deleted; likewise.
+        taken: Inputs that steer and that it has taken; likewise. Those of a branch that has lost are given back to the run.
+        given_back: Of the behaviour itself: what branches have given back.
         writers: Which of the branches beside it has written a name; shared with them, None where there are none.
         drawn: Times that it was given since it last asked for something by place; recorded with what it asks for next.
         open_ended: Whether new entries may stand after its recorded end: an item of a map.
@@ -65,6 +67,7 @@ class Branch:
         "drawn",
         "ended",
         "failed",
+        "given_back",
         "in_flight",
         "late",
         "open_ended",
@@ -72,6 +75,7 @@ class Branch:
         "path",
         "reached",
         "sent",
+        "taken",
         "writers",
         "written",
     )
@@ -95,6 +99,8 @@ class Branch:
         self.sent: list[Message] = []
         self.ended: list[tuple[InputId, str | bytes]] = []
         self.attached: tuple[str, ...] = ()
+        self.taken: tuple[Any, ...] = ()
+        self.given_back: tuple[Any, ...] = ()
         self.written: dict[str, bytes | None] = {}
         self.writers = writers
         self.drawn: list[float] = []
@@ -124,7 +130,13 @@ class Branch:
             self.sent += inner.sent
             self.ended += inner.ended
             self.attached += inner.attached
+            self.taken += inner.taken
             self.written.update(inner.written)
+        elif inner.taken:
+            main = self
+            while main.around is not None:
+                main = main.around
+            main.given_back += inner.taken
 
 
 BRANCH: Final[ContextVar[tuple[object, Branch] | None]] = ContextVar("tenure.branch", default=None)

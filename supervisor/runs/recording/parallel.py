@@ -56,6 +56,10 @@ class Lands(Protocol):
         """Replay it."""
         ...
 
+    def take_over(self) -> None:
+        """Branches of the behaviour itself have ended: what they took is handed out."""
+        ...
+
 
 @final
 class _End:
@@ -116,6 +120,7 @@ class Parallel:
                 winner, ends = await self._race(inner, functions)
                 await self._record_winner(flight, branch, inner, winner, ends[winner])
             branch.take_over(inner[winner])
+            self._boundaries.take_over()
         return _value(ends[winner])
 
     async def map(
@@ -282,6 +287,7 @@ class Parallel:
     def _joined(self, branch: Branch, inner: Sequence[Branch], ends: Sequence[_End]) -> tuple[Any, ...]:
         for each in inner:
             branch.take_over(each)
+        self._boundaries.take_over()
         if self._entering.fault is not None:
             raise self._entering.fault
         errors = [end.error for end in ends if end.error is not None]

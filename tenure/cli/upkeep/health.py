@@ -11,7 +11,7 @@ import trio
 from tenure.cli.exits import DONE, REFUSED
 from tenure.cli.output import Output
 from tenure.cli.upkeep.keys import seams
-from tenure.persistence.upkeep.listing import HostLine, list_hosts
+from tenure.persistence.upkeep.listing import HostLine, kinds_without_hosts, list_hosts
 from tenure.persistence.upkeep.look import Look, look_into
 from tenure.persistence.writing.host_row import other_hosts
 from tenure.supervisor.operators.health import MIN_FREE_BYTES
@@ -43,6 +43,7 @@ async def health(output: Output, target: str, *, wait_s: float, min_free_bytes: 
             [] if look.alone else [each for each in known.values() if each.closed_at is None and each.lost_at is None]
         )
         free_bytes = look.free_bytes()
+        unserved = await look.read(kinds_without_hosts) if open_hosts else {}
     problems: list[str] = []
     if not open_hosts:
         problems.append("no host has it open")
@@ -58,7 +59,16 @@ async def health(output: Output, target: str, *, wait_s: float, min_free_bytes: 
         }
         for each in open_hosts
     ]
-    output.facts("Health", {"ready": not problems, "problems": problems, "free_bytes": free_bytes, "hosts": hosts})
+    output.facts(
+        "Health",
+        {
+            "ready": not problems,
+            "problems": problems,
+            "free_bytes": free_bytes,
+            "hosts": hosts,
+            "kinds_without_hosts": unserved,
+        },
+    )
     return REFUSED if problems else DONE
 
 

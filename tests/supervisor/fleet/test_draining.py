@@ -510,7 +510,7 @@ async def test_why_says_what_keeps_each_host_that_lives_from_taking_it(
             await trio.sleep(60)
             (left,) = [each.runtime_id for each in await client.unowned() if each.kind == "kind"]
             assert await why(client, "other") == (
-                f"{NO_HOST}: none of 3 that have the store open has a behaviour of its kind 'other'"
+                f"{NO_HOST}: none of 3 that have the store open has a behaviour of its kind 'other'; they have 'kind'"
             )
             assert await why(client, left) == (
                 f"{NO_HOST}: of 2 that have a behaviour of its kind 'kind', 1 drains, {FULL} (1)"
