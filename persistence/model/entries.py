@@ -108,6 +108,11 @@ def place_of_end(branch: str) -> str:
     return f"{MARK}{branch}/"
 
 
+def place_of_cut(branch: str, reached: int, before: int) -> str:
+    """The place of what is recorded where a scope cut off nothing, by what was reached, and how many had done so there."""
+    return f"{MARK}{branch}/{reached}~{before}"
+
+
 def parse_place(place: str) -> tuple[str, int] | None:
     """The branch and the number of a place in a branch; None for a call, a mark and what was carried over."""
     branch, slash, number = place.rpartition("/")

@@ -18,7 +18,7 @@ import trio
 
 from tenure.persistence.facets.runs.addressed import PLAIN
 from tenure.persistence.facets.runs.children import Child, OnEnd, Scope
-from tenure.persistence.model.arguments import check_key, check_value
+from tenure.persistence.model.arguments import check_key
 from tenure.persistence.model.codec import encode
 from tenure.persistence.model.inputs.delay import check_delay
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent
@@ -35,7 +35,7 @@ from .again import Again
 from .inputs.run_input import RunInput
 from .keeping.following import Follows
 from .keeping.speaking import Speaking
-from .keeping.terms import check_seconds, send_terms
+from .keeping.terms import check_seconds, check_text, send_terms
 from .parts import RunParts
 from .recording.branch import Message
 from .resting.scopes import move_on_after
@@ -273,7 +273,7 @@ class Run(Work, Speaking, Follows):
             RunEnded: The run is over.
         """
         self._check_open()
-        text: str = check_value(error, str, "error")
+        text = check_text(error, "error")
         self._entering.buffers("a rejection").ended.append((self._parts.batch.check(rejected, "rejected"), text))
 
     def answer(self, answered: RunInput, result: object) -> None:

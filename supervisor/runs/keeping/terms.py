@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 from tenure.errors import InvalidInput
 from tenure.persistence.facets.runs.addressed import SendTerms
 from tenure.persistence.model.arguments import check_key, check_value
 from tenure.persistence.model.inputs.delay import Delay
-from tenure.persistence.model.numbers import is_a, shown
+from tenure.persistence.model.numbers import is_a, not_a, shown
 from tenure.persistence.model.values import Lane
 
 
@@ -26,3 +27,10 @@ def check_seconds(given: float, field: str) -> None:
     """Raises `InvalidInput` for what is not a finite number of seconds from 0."""
     if not (is_a(given, float) or is_a(given, int)) or not (math.isfinite(given) and given >= 0):
         raise InvalidInput(detail=f"{shown(given)} is not a number of seconds from 0", field=field)
+
+
+def check_text(given: object, field: str) -> str:
+    """Text for people, in whatever characters, without what a subclass has made of it. Raises `InvalidInput`."""
+    if not is_a(given, str):
+        raise not_a(given, "text", field)
+    return str.__str__(cast("str", given))

@@ -14,7 +14,7 @@ from tenure.persistence.commits.commit import Change
 from tenure.persistence.facets.runs.addressed import PLAIN, SendTerms
 from tenure.persistence.facets.runs.asking.asks import GiveUpAsks
 from tenure.persistence.facets.runs.entries import CatchEntry, RecordEntry
-from tenure.persistence.model.entries import EntryKind
+from tenure.persistence.model.entries import EntryKind, place_of_cut
 from tenure.persistence.model.values import InputId, LogicalRuntimeId, RunId
 from tenure.supervisor.output.saying import VOICE, Saying
 
@@ -57,6 +57,9 @@ class Branch:
         writers: Which of the branches beside it has written a name; shared with them, None where there are none.
         drawn: Times that it was given since it last asked for something by place; recorded with what it asks for next.
         open_ended: Whether new entries may stand after its recorded end: an item of a map.
+        scopes: How many scopes of it are open (`Run.move_on_after`).
+        cuts: How many of its entries were cut off.
+        cut_between: What it had reached when a scope was last cut off between two entries, and how often that was so there.
         over: Whether it has ended in this entering; it is asked no more then.
     """
 
@@ -64,6 +67,8 @@ class Branch:
         "appended",
         "around",
         "attached",
+        "cut_between",
+        "cuts",
         "drawn",
         "ended",
         "failed",
@@ -74,6 +79,7 @@ class Branch:
         "over",
         "path",
         "reached",
+        "scopes",
         "sent",
         "taken",
         "writers",
@@ -106,10 +112,23 @@ class Branch:
         self.drawn: list[float] = []
         self.open_ended = open_ended
         self.over = False
+        self.scopes = self.cuts = 0
+        self.cut_between = (-1, 0)
 
     def inner(self, path: str, *, open_ended: bool = False, writers: dict[str, str] | None = None) -> Branch:
         """A branch inside this one."""
         return Branch(path, self, open_ended=open_ended, writers=writers)
+
+    @property
+    def next_cut(self) -> str:
+        """The place of what is recorded where a scope is cut off between two entries, as far as the branch has come."""
+        reached, before = self.cut_between
+        return place_of_cut(self.path, self.reached, before if reached == self.reached else 0)
+
+    def is_cut_between(self) -> None:
+        """A scope was cut off between two entries."""
+        reached, before = self.cut_between
+        self.cut_between = self.reached, before + 1 if reached == self.reached else 1
 
     def write(self, name: str, value: bytes | None) -> None:
         """Set a value of the own state. Raises `InvalidInput` where a branch beside this one, or around it, has done so."""

@@ -9,21 +9,18 @@ from typing import final
 import trio
 from attrs import evolve
 
-from tenure.persistence.facets.runs.entries import RecordEntry
 from tenure.persistence.model.codec import (
     decode,
-    digest,
     encode,
 )
 from tenure.persistence.model.entries import (
     MARK,
-    EntryKind,
-    EntryStatus,
     place_of_end,
 )
 
 from .branch import Branch
 from .entering import Entering
+from .flight import mark
 
 
 @final
@@ -58,15 +55,15 @@ class Chance:
 
     async def patched(self, name: str) -> bool:
         """See `Run.patched`."""
-        entering, mark = self._entering, self._entering.record.marks.get(name)
-        if mark is not None or name in self._stored:
+        entering, known = self._entering, self._entering.record.marks.get(name)
+        if known is not None or name in self._stored:
             await trio.lowlevel.checkpoint()  # a loop may ask for nothing else
-        if mark is not None:
-            return bool(decode(mark.result or b"false", "patch", f"{entering.run_id}/{name}"))
+        if known is not None:
+            return bool(decode(known.result or b"false", "patch", f"{entering.run_id}/{name}"))
         if name not in self._patched:
             self._patched[name] = not entering.record.is_replay(entering.branch)
         if name not in self._stored:  # a scope may have cut off who asked first, before that was on disk
-            change = evolve(_mark(entering, f"{MARK}{name}", name), result=encode(self._patched[name], "result"))
+            change = evolve(mark(entering, f"{MARK}{name}", name), result=encode(self._patched[name], "result"))
             await entering.commit(lambda: (change,))
             self._stored.add(name)
         return self._patched[name]
@@ -75,21 +72,5 @@ class Chance:
 def keep_drawn(entering: Entering, branch: Branch) -> None:
     """Record with the next commit what a branch was given since it last asked for something, where it asks for nothing more."""
     place = place_of_end(branch.path)
-    if branch.drawn and place not in entering.record.drawn_at_end:
-        branch.late[place] = evolve(_mark(entering, place, "now"), drawn=tuple(branch.drawn))
-
-
-def _mark(entering: Entering, place: str, name: str) -> RecordEntry:
-    now = entering.store.seams.wall_clock()
-    return RecordEntry(
-        runtime_id=entering.runtime_id,
-        run_id=entering.run_id,
-        place=place,
-        kind=EntryKind.PATCH,
-        name=name,
-        arguments_digest=digest(b"[]"),
-        status=EntryStatus.SUCCEEDED,
-        version=entering.version,
-        started_at=now,
-        ended_at=now,
-    )
+    if branch.drawn and place not in entering.record.ends:
+        branch.late[place] = evolve(mark(entering, place, "now"), drawn=tuple(branch.drawn))

@@ -29,7 +29,7 @@ from tenure.supervisor.runs.resting.waits import Wait
 
 from .attention import Fault
 from .branch import BRANCH, NOTHING, Branch, Standing, after_its_end, check_outside_of_steps
-from .flight import Flight
+from .flight import Flight, cut_before, mark
 from .matching import Asked, Differs, Found, Record, is_in_doubt, list_entries
 from .occupancy import Occupancy
 from .step_terms import cut_in, is_cut
@@ -178,6 +178,8 @@ class Entering:
         branch, limit = self.branch, self.store.limits.run_steps
         if self.record.asked >= limit:
             raise LimitReached(what="steps of one run", limit=limit)
+        if branch.scopes and self.record.ends and asked.call is None and branch.next_cut in self.record.ends:
+            return branch, cut_before(branch.next_cut, asked)
         try:
             found = self.record.ask(branch, asked)
         except Differs as exc:
@@ -204,6 +206,7 @@ class Entering:
                 self._unbegun += (flight.place,)
             if self.fault is not None or (cut := cut_in(exc)) is None:  # nothing is recorded after it
                 raise
+            branch.cuts += found.place not in self.record.ends
             if not flight.is_answered:
                 late = branch.late if asked.call is None else self._late_calls
                 late[found.place] = entry = flight.cut(None if is_cut(exc) else exc)
@@ -345,9 +348,13 @@ class Entering:
                 with self.actor.resting.rest(seconds):
                     yield
 
-    async def record_cuts(self) -> None:
-        """Record what was cut off in the calling branch, where there is something."""
-        if (branch := self.branch).late or self._late_calls:
+    async def record_cuts(self, branch: Branch, cuts: int) -> None:
+        """Record what a scope of a branch has cut off, of which so many were before; where that is nothing, record that."""
+        if branch.cuts == cuts:
+            if (place := branch.next_cut) not in self.record.ends:
+                branch.late[place] = mark(self, place, "cut off")
+            branch.is_cut_between()
+        if branch.late or self._late_calls:
             await self.write(self.standing_on(branch))
             await self.occupancy.hold()
 

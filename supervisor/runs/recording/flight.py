@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, Protocol, final
 
 from tenure.persistence.commits.commit import Change, CommitResult
-from tenure.persistence.facets.runs.entries import RecordEntry
+from tenure.persistence.facets.runs.entries import RecordedEntry, RecordEntry
+from tenure.persistence.model.codec import digest
 from tenure.persistence.model.entries import EntryKind, EntryStatus, place_of
 from tenure.persistence.model.values import LogicalRuntimeId, RunId
 from tenure.persistence.store import Store
@@ -138,3 +139,41 @@ def check_ends(branch: Branch, flights: Iterable[Flight]) -> None:
     for flight in flights:
         if flight.branch is branch:
             raise still_in_flight(branch, f"{flight.asked.kind} {flight.asked.name}")
+
+
+def cut_before(place: str, asked: Asked) -> Found:
+    """What stands where a scope was cut off between two entries: what is asked for there waits for that, and has no place."""
+    entry = RecordedEntry(
+        place=place,
+        kind=asked.kind,
+        name=asked.name,
+        repeat=asked.repeat,
+        arguments_digest=asked.arguments,
+        call_key=None,
+        status=EntryStatus.CANCELLED,
+        attempt=1,
+        version="",
+        result=None,
+        error=None,
+        started_at=0.0,
+        ended_at=None,
+        next_at=None,
+    )
+    return Found(place, entry)
+
+
+def mark(entering: Recording, place: str, name: str) -> RecordEntry:
+    """An entry that counts in no order."""
+    now = entering.store.seams.wall_clock()
+    return RecordEntry(
+        runtime_id=entering.runtime_id,
+        run_id=entering.run_id,
+        place=place,
+        kind=EntryKind.PATCH,
+        name=name,
+        arguments_digest=digest(b"[]"),
+        status=EntryStatus.SUCCEEDED,
+        version=entering.version,
+        started_at=now,
+        ended_at=now,
+    )

@@ -122,7 +122,7 @@ class Record:
     Attributes:
         main: The behaviour's own branch.
         unreached: What was recorded and not reached yet, by place.
-        marks: Recorded answers of patches, by name; `drawn_at_end`: times that branches were given last, by `place_of_end`.
+        marks: Recorded answers of patches, by name; `ends`: what is recorded of the ends of branches and scopes, by place.
         leaves_doubt: Whether a step that never repeats was cut off after it had begun.
         replays: Whether an entry with a place was recorded: `goes_on` is False else, and is asked for each token.
     """
@@ -132,7 +132,7 @@ class Record:
         self.main = Branch(path=MAIN)
         self.unreached: dict[str, RecordedEntry] = {}
         self.marks: dict[str, RecordedEntry] = {}
-        self.drawn_at_end: dict[str, tuple[float, ...]] = {}
+        self.ends: dict[str, RecordedEntry] = {}
         self.asked = 0
         self.leaves_doubt = False
         self._version = version
@@ -155,10 +155,10 @@ class Record:
         # was carried over; anything else. A run enters again at the pace of this.
         place, repeat = entry.place, entry.repeat
         if place.startswith(MARK):
-            if entry.drawn:
-                self.drawn_at_end[place] = entry.drawn
-            else:
+            if place[len(MARK) :] == entry.name:
                 self.marks[entry.name] = entry
+            else:
+                self.ends[place] = entry
             return
         if repeat is Repeat.FREELY:
             if entry.status in FAILING:
@@ -273,10 +273,9 @@ class Record:
     def drawn_before_next(self, branch: Branch) -> tuple[float, ...]:
         """The times that a branch was given before what it asks for next, as recorded."""
         # Calls that were asked for before the next place leave the times to it, and were recorded earlier.
-        entry = self._entries.get(place_of(branch.path, branch.reached + 1))
+        entry = self._entries.get(place_of(branch.path, branch.reached + 1)) or self.ends.get(place_of_end(branch.path))
         found = [each.drawn for each in self._calls_after.get(place_of(branch.path, branch.reached), ())]
-        at_end = self.drawn_at_end.get(place_of_end(branch.path), ()) if entry is None else entry.drawn
-        return max([*found, at_end], key=len)
+        return max([*found, () if entry is None else entry.drawn], key=len)
 
     # Comparing
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import trio
 
@@ -13,24 +13,50 @@ from tenure.persistence.model.numbers import check_seconds
 from .turns import Opens
 
 
-class Cuts(Opens, Protocol):
+class Scoped(Protocol):
+    """A branch of a run.
+
+    Attributes:
+        scopes: How many scopes of it are open.
+        cuts: How many of its entries were cut off.
+    """
+
+    scopes: int
+    cuts: int
+
+
+B = TypeVar("B", bound=Scoped)
+
+
+class Cuts(Opens, Protocol[B]):
     """An entering of a run, as far as a scope cuts off what it has in flight."""
 
-    async def record_cuts(self) -> None:
-        """Record what was cut off in the calling branch, where there is something."""
+    @property
+    def branch(self) -> B:
+        """The branch that the calling task works in. Raises `InvalidInput` where there is none."""
+        ...
+
+    async def record_cuts(self, branch: B, cuts: int, /) -> None:
+        """Record what a scope of a branch has cut off, of which so many were before; where that is nothing, record that."""
         ...
 
 
 @asynccontextmanager
-async def move_on_after(entering: Cuts, seconds: float) -> AsyncGenerator[trio.CancelScope]:
+async def move_on_after(entering: Cuts[B], seconds: float) -> AsyncGenerator[trio.CancelScope]:
     """See `Run.move_on_after`."""
     try:
         entering.check_open()
+        branch = entering.branch
         length = check_seconds(seconds, "seconds", zero=True)
     except Exception:
         await entering.turn()
         raise
-    with trio.move_on_after(length) as scope:
-        yield scope
+    cuts = branch.cuts
+    branch.scopes += 1
+    try:
+        with trio.move_on_after(length) as scope:
+            yield scope
+    finally:
+        branch.scopes -= 1
     if scope.cancelled_caught:
-        await entering.record_cuts()
+        await entering.record_cuts(branch, cuts)
