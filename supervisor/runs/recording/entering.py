@@ -350,7 +350,7 @@ class Entering:
 
     async def record_cuts(self, branch: Branch, cuts: int) -> None:
         """Record what a scope of a branch has cut off, of which so many were before; where that is nothing, record that."""
-        if branch.cuts == cuts:
+        if branch.cuts == cuts and self.fault is None:
             if (place := branch.next_cut) not in self.record.ends:
                 branch.late[place] = mark(self, place, "cut off")
             branch.is_cut_between()
