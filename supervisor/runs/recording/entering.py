@@ -208,7 +208,7 @@ class Entering:
                 raise
             branch.cuts += found.place not in self.record.ends
             if not flight.is_answered:
-                late = branch.late if asked.call is None else self._late_calls
+                late = self._late_calls if asked.call is not None and branch is self.record.main else branch.late
                 late[found.place] = entry = flight.cut(None if is_cut(exc) else exc)
                 self.record.leaves_doubt |= is_in_doubt(entry)
             raise cut from (None if cut is exc else exc)

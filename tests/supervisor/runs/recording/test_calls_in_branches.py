@@ -273,3 +273,35 @@ async def test_what_is_forgotten_takes_its_calls_along_and_those_after_it_move_u
         assert await came_of(supervisor, ticket) == "consumed"
     assert world.done == ["in a branch", "after it", "inside", "paid"]
     assert seen[:2] == seen[-2:]
+
+
+async def test_a_call_that_is_cut_off_with_its_branch_is_recorded_by_no_branch_beside(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
+    done: list[str] = []
+
+    async def calls(name: str) -> None:
+        await trio.sleep(2)
+        done.append(name)
+
+    async def act(run: tenure.Run) -> None:
+        async def loses() -> None:
+            await run.step("call", calls, "c1", repeat="freely", call="c1")
+
+        async def raises() -> None:
+            await trio.sleep(1 if not run.attempts else 100)
+            raise ConnectionError("of a test")
+
+        async def goes_on() -> None:
+            await trio.sleep(3)
+            await run.step("beside", str, repeat="freely")
+
+        await run.gather(lambda: run.first(loses, raises), goes_on)
+
+    restart = tenure.RestartPolicy(max_attempts=3, backoff_s=1.0)
+    async with open_host({"k": tenure.Behaviour(act, restart=restart, replay_s=10.0)}) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        ticket = await runtime.accept(1)
+        with trio.fail_after(1_000):
+            assert (await ticket.wait_outcome()).phase == "consumed"
+        assert done == ["c1"]
