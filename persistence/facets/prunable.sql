@@ -76,7 +76,9 @@ SET position = excluded.position, chain = excluded.chain, pruned_at = excluded.p
 -- name: prunable.first_link
 -- When the first link of a chain was committed that is still there.
 SELECT min(at) FROM (
-    SELECT min(r.committed_at) AS at FROM receipts r JOIN runtimes t ON t.runtime = r.runtime WHERE t.runtime_id = :runtime_id
+    SELECT min(r.committed_at) AS at
+    FROM runtimes t JOIN runs u ON u.runtime = t.runtime JOIN receipts r ON r.run = u.run AND r.runtime = u.runtime
+    WHERE t.runtime_id = :runtime_id
     UNION ALL
     SELECT min(l.committed_at) FROM links l JOIN runtimes t ON t.runtime = l.runtime WHERE t.runtime_id = :runtime_id
 ) AS firsts;

@@ -35,6 +35,7 @@ def of_store(statements: Statements) -> Iterator[Problem]:
     """What is wrong with counters, and which rows name one that is not there."""
     yield from _rows(statements, "verification.orphans", "it names a row that is not there")
     yield from _rows(statements, "verification.counters", "it is lower than what was given out already")
+    yield from _rows(statements, "verification.requests", "it contradicts itself")
 
 
 def _rows(statements: Statements, name: str, detail: str, runtime: int | None = None) -> Iterator[Problem]:

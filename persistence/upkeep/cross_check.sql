@@ -1,46 +1,70 @@
 -- name: verification.schemes
 -- Of links and conversations; that of any other row is looked at where the row is read.
-SELECT 'receipt', scheme, receipt FROM receipts WHERE runtime = :runtime
+SELECT 'receipt', r.scheme, r.receipt FROM runs u JOIN receipts r ON r.run = u.run AND r.runtime = u.runtime
+WHERE u.runtime = :runtime
 UNION ALL SELECT 'link', scheme, link FROM links WHERE runtime = :runtime
 UNION ALL SELECT 'session', scheme, session FROM sessions WHERE runtime = :runtime
-UNION ALL SELECT 'node', n.scheme, n.node FROM sessions s JOIN nodes n ON n.session = s.session WHERE s.runtime = :runtime;
+UNION ALL SELECT 'node', o.scheme, o.node FROM nodes o WHERE o.node IN (
+    SELECT n.node FROM runs u JOIN nodes n ON n.run = u.run JOIN sessions s ON s.session = n.session AND s.runtime = u.runtime
+    WHERE u.runtime = :runtime
+    UNION ALL
+    SELECT n.node FROM sessions s JOIN nodes n ON n.session = s.session
+    WHERE s.runtime = :runtime AND n.run IS NULL AND n.node_id IS NULL
+    UNION ALL
+    SELECT n.node FROM sessions s JOIN nodes n ON n.session = s.session
+    WHERE s.runtime = :runtime AND n.run IS NULL AND n.node_id IS NOT NULL
+);
 
 -- name: verification.empty_sessions
 SELECT session, digest FROM sessions WHERE runtime = :runtime AND message_count = 0;
 
 -- name: verification.strays
-SELECT 'receipt', c.receipt FROM receipts c JOIN runs u ON u.run = c.run WHERE c.runtime = :runtime AND u.runtime <> c.runtime
+-- What names a run of a runtime stands with it; the rest is found by its runtime.
+WITH own_inputs (input) AS (
+    SELECT i.input FROM runs u JOIN inputs i ON i.run = u.run AND i.runtime = u.runtime WHERE u.runtime = :runtime
+    UNION ALL SELECT input FROM inputs WHERE runtime = :runtime AND run IS NULL AND finished_at IS NULL
+    UNION ALL SELECT input FROM inputs WHERE runtime = :runtime AND run IS NULL AND finished_at IS NOT NULL
+), own_nodes (node) AS (
+    SELECT n.node FROM runs u JOIN nodes n ON n.run = u.run JOIN sessions s ON s.session = n.session AND s.runtime = u.runtime
+    WHERE u.runtime = :runtime
+    UNION ALL
+    SELECT n.node FROM sessions s JOIN nodes n ON n.session = s.session
+    WHERE s.runtime = :runtime AND n.run IS NULL AND n.node_id IS NULL
+    UNION ALL
+    SELECT n.node FROM sessions s JOIN nodes n ON n.session = s.session
+    WHERE s.runtime = :runtime AND n.run IS NULL AND n.node_id IS NOT NULL
+)
+SELECT 'receipt', c.receipt FROM runs u JOIN receipts c ON c.run = u.run WHERE u.runtime = :runtime AND c.runtime <> u.runtime
 UNION ALL
-SELECT 'input', i.input FROM inputs i JOIN runs u ON u.run = i.run WHERE i.runtime = :runtime AND u.runtime <> i.runtime
+SELECT 'input', i.input FROM runs u JOIN inputs i ON i.run = u.run WHERE u.runtime = :runtime AND i.runtime <> u.runtime
 UNION ALL
-SELECT 'input', i.input FROM inputs i WHERE i.runtime = :runtime
-    AND ((i.phase IN ('consumed', 'superseded', 'coalesced', 'abandoned') AND i.finished_at IS NULL)
-         OR (i.phase NOT IN ('consumed', 'superseded', 'coalesced', 'abandoned') AND i.finished_at IS NOT NULL))
+SELECT 'input', i.input FROM own_inputs o JOIN inputs i ON i.input = o.input
+WHERE (i.phase IN ('consumed', 'superseded', 'coalesced', 'abandoned') AND i.finished_at IS NULL)
+   OR (i.phase NOT IN ('consumed', 'superseded', 'coalesced', 'abandoned') AND i.finished_at IS NOT NULL)
 UNION ALL
-SELECT 'input', i.input FROM inputs i WHERE i.runtime = :runtime AND i.due_at IS NOT NULL
-    AND (i.phase NOT IN ('accepted', 'abandoned') OR i.run IS NOT NULL OR i.due_at < i.created_at)
+SELECT 'input', i.input FROM own_inputs o JOIN inputs i ON i.input = o.input
+WHERE i.due_at IS NOT NULL AND (i.phase NOT IN ('accepted', 'abandoned') OR i.run IS NOT NULL OR i.due_at < i.created_at)
 UNION ALL
-SELECT 'input', i.input FROM inputs i LEFT JOIN payloads p ON p.input = i.input
-WHERE i.runtime = :runtime AND i.pruned_at IS NULL AND p.input IS NULL
+SELECT 'input', i.input FROM own_inputs o JOIN inputs i ON i.input = o.input LEFT JOIN payloads p ON p.input = i.input
+WHERE i.pruned_at IS NULL AND p.input IS NULL
 UNION ALL
-SELECT 'node', n.node FROM sessions s JOIN nodes n ON n.session = s.session JOIN runs u ON u.run = n.run
-WHERE s.runtime = :runtime AND u.runtime <> s.runtime
+SELECT 'node', n.node FROM runs u JOIN nodes n ON n.run = u.run JOIN sessions s ON s.session = n.session
+WHERE u.runtime = :runtime AND (s.runtime IS NULL OR s.runtime <> u.runtime)
 UNION ALL
-SELECT 'node', n.node FROM sessions s JOIN nodes n ON n.session = s.session
-WHERE s.runtime = :runtime
-  AND ((n.run IS NULL AND n.boundary IS NOT NULL) OR (n.run IS NOT NULL AND n.boundary IS NULL))
+SELECT 'node', n.node FROM own_nodes o JOIN nodes n ON n.node = o.node
+WHERE (n.run IS NULL AND n.boundary IS NOT NULL) OR (n.run IS NOT NULL AND n.boundary IS NULL)
 UNION ALL
-SELECT 'node', n.node FROM sessions s JOIN nodes n ON n.session = s.session JOIN runs u ON u.run = n.run
-WHERE s.runtime = :runtime AND u.pruned_at IS NULL
+SELECT 'node', n.node FROM runs u JOIN nodes n ON n.run = u.run
+WHERE u.runtime = :runtime AND u.pruned_at IS NULL
   AND NOT EXISTS (SELECT 1 FROM receipts c WHERE c.run = n.run AND c.sequence = n.boundary)
 UNION ALL
-SELECT 'node', n.node FROM sessions s JOIN nodes n ON n.session = s.session JOIN nodes p ON p.node = n.parent
-WHERE s.runtime = :runtime AND (p.session <> n.session OR p.position <> n.position - 1)
+SELECT 'node', n.node FROM own_nodes o JOIN nodes n ON n.node = o.node JOIN nodes p ON p.node = n.parent
+WHERE p.session <> n.session OR p.position <> n.position - 1
 UNION ALL
 SELECT 'run', u.run FROM runs u LEFT JOIN nodes b ON b.node = u.base LEFT JOIN sessions s ON s.session = b.session
 WHERE u.runtime = :runtime
   AND ((u.base IS NULL AND u.base_count <> 0) OR b.position <> u.base_count OR s.runtime <> u.runtime
-       OR (u.aside <> 0 AND NOT EXISTS (SELECT 1 FROM asides a WHERE a.runtime = u.runtime AND a.run = u.run)))
+       OR (u.aside <> 0 AND (SELECT a.run FROM asides a WHERE a.runtime = u.runtime AND a.run = u.run) IS NULL))
 UNION ALL
 SELECT 'runtime', t.runtime FROM runtimes t JOIN sessions s ON s.session = t.session
 WHERE t.runtime = :runtime AND (s.runtime IS NULL OR s.runtime <> t.runtime)
@@ -56,11 +80,11 @@ WHERE s.runtime = :runtime AND s.message_count > 0
                                          AND length(n.digest) <> length(s.digest))))
 UNION ALL
 SELECT 'session', s.session FROM sessions s
-WHERE s.runtime = :runtime AND (s.head IS NULL AND s.message_count <> 0 OR s.head IS NOT NULL AND s.message_count = 0)
-UNION ALL
+WHERE s.runtime = :runtime AND (s.head IS NULL AND s.message_count <> 0 OR s.head IS NOT NULL AND s.message_count = 0);
+
+-- name: verification.requests
 SELECT 'request', q.request FROM requests q
-WHERE q.runtime = :runtime
-  AND ((q.done_at IS NULL AND q.answer IS NOT NULL) OR (q.done_at IS NOT NULL AND q.answer IS NULL));
+WHERE (q.done_at IS NULL AND q.answer IS NOT NULL) OR (q.done_at IS NOT NULL AND q.answer IS NULL);
 
 -- name: verification.counters
 SELECT 'store', s.singleton FROM store s WHERE EXISTS (SELECT 1 FROM runtimes t WHERE t.fence_token > s.last_fence_token)

@@ -17,7 +17,7 @@ from attrs import field, frozen
 from tenure.errors import Error, KeyMissing, NotFound, ReadFailed
 from tenure.persistence.commits.facet import Facet
 from tenure.persistence.commits.rows import PAGE, sound
-from tenure.persistence.commits.upkept import BELOW_ALL, Subject
+from tenure.persistence.commits.upkept import Subject
 from tenure.persistence.engines.engine import (
     Row,
     Statements,
@@ -268,9 +268,10 @@ def _check_chain(walk: _Walk, links: list[_Link], anchor: Anchor, length: object
 def _check_nodes(walk: _Walk) -> set[tuple[int, bytes]]:
     """Recompute the digest of every message; which (count, digest) the stored messages lead to."""
     known: dict[int, tuple[int, bytes]] = {}
-    after = BELOW_ALL
-    while rows := walk.statements.all("verification.nodes", runtime=walk.runtime, after=after, count=PAGE):
-        for node, parent, position, digest, payload, tombstoned_at in rows:
+    for (key,) in walk.statements.all("verification.node_keys", runtime=walk.runtime):
+        for node, parent, position, digest, payload, tombstoned_at in walk.statements.all(
+            "verification.node", node=key
+        ):
             before = (0, EMPTY_DIGEST) if parent is None else known.get(parent)
             if before is None and tombstoned_at is not None:
                 walk.open_point("node", node, "it is on no path, and the messages before it have gone")
@@ -285,7 +286,6 @@ def _check_nodes(walk: _Walk) -> set[tuple[int, bytes]]:
             known[node] = before[0] + 1, extend_digest(before[1], payload)
             if known[node] != (position, digest):
                 walk.problem("node", node, "its digest or its place is not that of its message")
-        after = rows[-1][0]
     return {(0, EMPTY_DIGEST), *known.values()}
 
 

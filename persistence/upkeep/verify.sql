@@ -12,7 +12,8 @@ SELECT runtime_id FROM runtimes WHERE runtime_id > :after ORDER BY runtime_id LI
 SELECT count(*) FROM runtimes;
 
 -- name: verification.receipt_keys
-SELECT receipt FROM receipts WHERE runtime = :runtime ORDER BY receipt;
+SELECT r.receipt FROM runs u JOIN receipts r ON r.run = u.run AND r.runtime = u.runtime
+WHERE u.runtime = :runtime ORDER BY r.receipt;
 
 -- name: verification.receipt
 SELECT t.runtime_id, u.run_id, r.boundary, r.input_ids, r.conversation_digest, r.message_count, r.sequence,
@@ -27,20 +28,33 @@ SELECT link FROM links WHERE runtime = :runtime ORDER BY link;
 SELECT t.runtime_id, l.event, l.detail, l.fence_token, l.generation, l.committed_at, l.group_number, l.position, l.chain
 FROM links l JOIN runtimes t ON t.runtime = l.runtime WHERE l.link = :link;
 
--- name: verification.nodes
--- A page of the nodes of every session of a runtime; a parent always comes before its children.
-SELECT n.node, n.parent, n.position, n.digest, n.payload, n.tombstoned_at
-FROM sessions s JOIN nodes n ON n.session = s.session
-WHERE s.runtime = :runtime AND n.node > :after ORDER BY n.node LIMIT :count;
+-- name: verification.node_keys
+-- Of every session of a runtime; a parent always comes before its children.
+SELECT n.node FROM runs u JOIN nodes n ON n.run = u.run JOIN sessions s ON s.session = n.session AND s.runtime = u.runtime
+WHERE u.runtime = :runtime
+UNION ALL
+SELECT n.node FROM sessions s JOIN nodes n ON n.session = s.session
+WHERE s.runtime = :runtime AND n.run IS NULL AND n.node_id IS NULL
+UNION ALL
+SELECT n.node FROM sessions s JOIN nodes n ON n.session = s.session
+WHERE s.runtime = :runtime AND n.run IS NULL AND n.node_id IS NOT NULL
+ORDER BY 1;
+
+-- name: verification.node
+SELECT node, parent, position, digest, payload, tombstoned_at FROM nodes WHERE node = :node;
 
 -- name: verification.unproven
 -- Consumed by a receipt that is not there, and was not pruned.
-SELECT i.input_id, i.boundary FROM inputs i JOIN runs u ON u.run = i.run AND u.pruned_at IS NULL
-WHERE i.runtime = :runtime AND i.phase = 'consumed' AND i.run IS NOT NULL AND i.boundary IS NOT NULL
+SELECT i.input_id, i.boundary FROM runs u JOIN inputs i ON i.run = u.run AND i.runtime = u.runtime
+WHERE u.runtime = :runtime AND u.pruned_at IS NULL AND i.phase = 'consumed' AND i.boundary IS NOT NULL
   AND NOT EXISTS (SELECT 1 FROM receipts r WHERE r.run = i.run AND r.sequence = i.boundary);
 
 -- name: verification.counts
-SELECT phase, count(*) FROM inputs WHERE runtime = :runtime GROUP BY phase ORDER BY phase;
+SELECT phase, count(*) FROM (
+    SELECT i.phase FROM runs u JOIN inputs i ON i.run = u.run AND i.runtime = u.runtime WHERE u.runtime = :runtime
+    UNION ALL SELECT phase FROM inputs WHERE runtime = :runtime AND run IS NULL AND finished_at IS NULL
+    UNION ALL SELECT phase FROM inputs WHERE runtime = :runtime AND run IS NULL AND finished_at IS NOT NULL
+) AS own GROUP BY phase ORDER BY phase;
 
 -- name: verification.facts
 SELECT r.kind, r.state, r.held, r.held_detail, r.generation, r.fence_token, r.epoch, r.crashes, r.boundaries, r.created_at,
@@ -107,8 +121,12 @@ SELECT version FROM entries WHERE run = :run GROUP BY version ORDER BY max(entry
 
 -- name: verification.dead_letters
 -- Counted no further than asked, each part.
-SELECT (SELECT count(*) FROM (SELECT 1 FROM inputs i JOIN payloads p ON p.input = i.input
-                              WHERE i.runtime = :runtime AND i.phase = 'abandoned' LIMIT :count) AS letters)
+SELECT (SELECT count(*) FROM (SELECT 1 FROM runs u JOIN inputs i ON i.run = u.run AND i.runtime = u.runtime
+                              JOIN payloads p ON p.input = i.input
+                              WHERE u.runtime = :runtime AND i.phase = 'abandoned' LIMIT :count) AS letters)
+     + (SELECT count(*) FROM (SELECT 1 FROM inputs i JOIN payloads p ON p.input = i.input
+                              WHERE i.runtime = :runtime AND i.run IS NULL AND i.finished_at IS NOT NULL
+                                AND i.phase = 'abandoned' LIMIT :count) AS others)
      + (SELECT count(*) FROM (SELECT 1 FROM sends s JOIN runs u ON u.run = s.run
                               WHERE u.runtime = :runtime AND s.payload IS NOT NULL LIMIT :count) AS refused)
      + (SELECT count(*) FROM (SELECT 1 FROM runs WHERE runtime = :runtime AND in_doubt = 1 LIMIT :count) AS doubts);
@@ -118,11 +136,13 @@ SELECT verb, created_at FROM requests WHERE runtime = :runtime AND done_at IS NU
 
 -- name: verification.newest_receipts
 SELECT r.receipt, r.position, r.committed_at, r.boundary, u.run_id, r.sequence, r.message_count, r.input_ids
-FROM receipts r JOIN runs u ON u.run = r.run WHERE r.runtime = :runtime ORDER BY r.receipt DESC LIMIT :count;
+FROM runs u JOIN receipts r ON r.run = u.run AND r.runtime = u.runtime
+WHERE u.runtime = :runtime ORDER BY r.receipt DESC LIMIT :count;
 
 -- name: verification.receipts_after
 SELECT r.receipt, r.position, r.committed_at, r.boundary, u.run_id, r.sequence, r.message_count, r.input_ids
-FROM receipts r JOIN runs u ON u.run = r.run WHERE r.runtime = :runtime AND r.receipt > :after ORDER BY r.receipt;
+FROM runs u JOIN receipts r ON r.run = u.run AND r.runtime = u.runtime
+WHERE u.runtime = :runtime AND r.receipt > :after ORDER BY r.receipt;
 
 -- name: verification.newest_links
 SELECT link, position, committed_at, event, detail FROM links WHERE runtime = :runtime ORDER BY link DESC LIMIT :count;

@@ -78,6 +78,8 @@ CREATE TABLE sessions (
     scheme INTEGER NOT NULL DEFAULT 1
 );
 
+CREATE INDEX sessions_of_runtime ON sessions (runtime) WHERE runtime IS NOT NULL;
+
 CREATE TABLE nodes (
     node INTEGER PRIMARY KEY,
     session INTEGER NOT NULL,
@@ -97,6 +99,8 @@ CREATE TABLE nodes (
 );
 CREATE INDEX nodes_of_run ON nodes (run, boundary) WHERE run IS NOT NULL;
 CREATE UNIQUE INDEX nodes_by_id ON nodes (session, node_id) WHERE node_id IS NOT NULL;
+-- The nodes of a session are those of its runtime's runs, those with an id, and these.
+CREATE INDEX nodes_alone ON nodes (session, node) WHERE run IS NULL AND node_id IS NULL;
 CREATE INDEX nodes_left ON nodes (session, node) WHERE tombstoned_at IS NOT NULL;
 
 -- The highest node that was ever deleted: a node without an id is named by its key, which is given once.
@@ -220,6 +224,7 @@ CREATE TABLE runs (
     said INTEGER
 );
 CREATE UNIQUE INDEX runs_by_id ON runs (run_id, runtime);
+CREATE INDEX runs_of_runtime ON runs (runtime, run);
 CREATE INDEX runs_in_doubt ON runs (runtime, run_id) WHERE in_doubt = 1;
 CREATE INDEX runs_reopened ON runs (runtime) WHERE reopened_at IS NOT NULL;
 -- What a host that looks for work has to look at.
@@ -314,6 +319,8 @@ CREATE INDEX inputs_by_due ON inputs (due_at, input) WHERE finished_at IS NULL A
 CREATE INDEX inputs_by_supersession ON inputs (runtime, kind, supersession_key)
     WHERE finished_at IS NULL AND supersession_key IS NOT NULL;
 CREATE INDEX inputs_of_run ON inputs (run, joined) WHERE run IS NOT NULL;
+-- The inputs of a runtime are those of its runs, those that have not ended, and these.
+CREATE INDEX inputs_over ON inputs (runtime, input) WHERE run IS NULL AND finished_at IS NOT NULL;
 -- A run that is steered often has many unfinished inputs, and asks at each checkpoint for those that it has not.
 CREATE INDEX inputs_steering ON inputs (runtime, due_at, admission) WHERE finished_at IS NULL AND lane = 'steer' AND run IS NULL;
 

@@ -33,8 +33,9 @@ FROM path p JOIN nodes n ON n.node = p.node ORDER BY p.position;
 -- name: nodes.graph
 -- All that the head and the branches lead to, each once; a parent has the smaller key.
 WITH RECURSIVE seen (node, parent, position) AS (
-    SELECT n.node, n.parent, n.position FROM nodes n
-    WHERE n.node = :head OR n.node IN (SELECT b.node FROM branches b WHERE b.session = :session)
+    SELECT node, parent, position FROM nodes WHERE node = :head
+    UNION
+    SELECT n.node, n.parent, n.position FROM branches b JOIN nodes n ON n.node = b.node WHERE b.session = :session
     UNION
     SELECT n.node, n.parent, n.position FROM seen s JOIN nodes n ON n.node = s.parent AND n.position < s.position
 )

@@ -31,7 +31,6 @@ from tenure.persistence.commits.facet import (
 )
 from tenure.persistence.commits.rows import NUMBER, check_row
 from tenure.persistence.commits.transaction import Transaction
-from tenure.persistence.commits.upkept import BELOW_ALL
 from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facets.records import (
     asides,
@@ -287,11 +286,7 @@ def of_runtime(statements: Statements, runtime_id: LogicalRuntimeId) -> list[Sto
 
 
 def _keys(statements: Statements, runtime_id: LogicalRuntimeId) -> Iterator[int]:
-    after = BELOW_ALL
-    while rows := statements.all("input_records.keys", runtime_id=runtime_id, after=after, count=PAGE):
-        for (key,) in rows:
-            yield key
-        after = rows[-1][0]
+    return (key for (key,) in statements.all("input_records.keys", runtime_id=runtime_id))
 
 
 def _load(statements: Statements, key: int) -> StoredInputState:

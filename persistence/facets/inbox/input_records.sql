@@ -35,8 +35,15 @@ ON CONFLICT (input) DO UPDATE SET payload = excluded.payload;
 
 -- name: input_records.keys
 -- The order is that of admission, which is the row's own and never the row's place.
-SELECT i.input FROM inputs i JOIN runtimes r ON r.runtime = i.runtime
-WHERE r.runtime_id = :runtime_id AND i.input > :after ORDER BY i.input LIMIT :count;
+SELECT i.input FROM runtimes r JOIN runs u ON u.runtime = r.runtime JOIN inputs i ON i.run = u.run AND i.runtime = u.runtime
+WHERE r.runtime_id = :runtime_id
+UNION ALL
+SELECT i.input FROM runtimes r JOIN inputs i ON i.runtime = r.runtime
+WHERE r.runtime_id = :runtime_id AND i.run IS NULL AND i.finished_at IS NULL
+UNION ALL
+SELECT i.input FROM runtimes r JOIN inputs i ON i.runtime = r.runtime
+WHERE r.runtime_id = :runtime_id AND i.run IS NULL AND i.finished_at IS NOT NULL
+ORDER BY 1;
 
 -- name: input_records.key_of
 SELECT i.input FROM inputs i JOIN runtimes r ON r.runtime = i.runtime

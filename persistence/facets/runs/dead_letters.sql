@@ -27,8 +27,13 @@ DELETE FROM payloads WHERE input = :input;
 -- name: dead_letters.page
 -- Abandoned inputs, what the runtime sent and no target took, and runs that ended in doubt.
 SELECT i.input_id, i.kind, i.reason, i.error, i.attempts, p.payload, NULL, i.payload_digest, i.scheme, i.run, i.extra
-FROM inputs i JOIN runtimes r ON r.runtime = i.runtime JOIN payloads p ON p.input = i.input
+FROM runtimes r JOIN runs u ON u.runtime = r.runtime JOIN inputs i ON i.run = u.run AND i.runtime = u.runtime
+     JOIN payloads p ON p.input = i.input
 WHERE r.runtime_id = :runtime_id AND i.phase = 'abandoned' AND i.input_id > :after
+UNION ALL
+SELECT i.input_id, i.kind, i.reason, i.error, i.attempts, p.payload, NULL, i.payload_digest, i.scheme, i.run, i.extra
+FROM runtimes r JOIN inputs i ON i.runtime = r.runtime JOIN payloads p ON p.input = i.input
+WHERE r.runtime_id = :runtime_id AND i.run IS NULL AND i.finished_at IS NOT NULL AND i.phase = 'abandoned' AND i.input_id > :after
 UNION ALL
 SELECT s.input_id, 'peer_message', 'refused', s.refused, 0, s.payload, s.target, s.payload_digest, s.scheme, NULL, s.terms
 FROM sends s JOIN runs u ON u.run = s.run JOIN runtimes r ON r.runtime = u.runtime

@@ -124,6 +124,7 @@ ORDER BY o.runtime LIMIT :count;
 
 -- name: own_state.writes
 SELECT w.own_write, w.runtime, w.run, w.boundary, w.revision, w.taken_back, w.digest, w.scheme,
-       w.taken_back = 1 OR EXISTS (SELECT 1 FROM own_values v WHERE v.runtime = w.runtime AND v.revision = w.revision)
+       w.taken_back = 1
+       OR (SELECT v.revision FROM own_values v WHERE v.runtime = w.runtime AND v.revision = w.revision LIMIT 1) IS NOT NULL
 FROM own_writes w
 WHERE w.own_write > :after ORDER BY w.own_write LIMIT :count;

@@ -116,7 +116,7 @@ ONLY_LOOKED_AT: Final = {
         "own_state.trim_deleted",
         "prunable.is_dead",
     ),  # whether NULL
-    *("sends.that_stand", "verification.dead_letters", "verification.strays"),
+    *("sends.that_stand", "verification.dead_letters", "verification.requests", "verification.strays"),
     *("graph_show.parts", "journal.sizes", "output.sizes", "output.sizes_of_all", "queue.standing"),  # its length
     "queue.standing_of_session",
     *(name for name, _ in EXPRESSIONS),
