@@ -31,6 +31,8 @@ _decoder: Final = msgspec.json.Decoder()
 _PLAIN: Final = frozenset((str, int, bool, NoneType))
 _TEXT: Final = frozenset((str,))
 _LOST: Final = (bytes, bytearray, memoryview, set, frozenset)
+_AS_ELSE: Final = "a {} would come back as something else; encode it, or use a payload class"
+
 _TEXTS: Final = (Decimal, UUID, timedelta, date, time)
 """What the encoder makes a text of. In an instance of a class the class makes it again; elsewhere it would stay a text."""
 
@@ -82,6 +84,7 @@ def encode(value: object, field: str, hook: Callable[[Any], Any] | None = None) 
     try:
         if type(value) is str:  # nearly all of what is emitted, and no text is lost or nested
             return _encoder.encode(value)
+        _refuse_bytes(value)  # before they are encoded: there may be many
         if hook is None:
             form, data = _form, _encoder.encode(value)
         else:
@@ -150,7 +153,7 @@ def _refuse_lost(value: object, form: Callable[[object], object]) -> None:
         elif issubclass(kind, list | tuple):
             found += each
         elif issubclass(kind, _LOST):
-            raise TypeError(f"a {kind.__name__} would come back as something else; encode it, or use a payload class")
+            raise TypeError(_AS_ELSE.format(kind.__name__))
         elif issubclass(kind, _TEXTS):
             raise TypeError(f"a {kind.__name__} would come back as text; make it text, or use a payload class")
         elif issubclass(kind, float):
@@ -158,6 +161,11 @@ def _refuse_lost(value: object, form: Callable[[object], object]) -> None:
                 raise ValueError(f"{each} is not a JSON number")
         elif not issubclass(kind, Enum):
             found += _parts(each, kind, form)
+
+
+def _refuse_bytes(value: object) -> None:
+    if isinstance(value, _LOST):
+        raise TypeError(_AS_ELSE.format(type(value).__name__))
 
 
 def _parts(value: object, kind: type[Any], form: Callable[[object], object]) -> list[Any]:

@@ -39,6 +39,7 @@ from tenure.persistence.engines.sqlite.opening.preflight import (
 )
 from tenure.persistence.engines.sqlite.system.files import OsFiles
 from tenure.persistence.engines.sqlite.system.locks import OsLocks
+from tenure.persistence.engines.statements import load_statements, schema_files
 from tenure.persistence.store import Store, open_store
 from tenure.persistence.upkeep.backup import back_up, restore
 from tenure.persistence.upkeep.look import look_into
@@ -223,6 +224,8 @@ def read_only(open_to_all: Path) -> Path:
 @pytest.fixture
 def as_nobody() -> Generator[Callable[[], None]]:
     """Give up being root, whom no permission stops; for anybody else nothing."""
+    load_statements()  # the package's own files are read as root
+    schema_files()
 
     def drop() -> None:
         if os.geteuid() == 0:
@@ -252,17 +255,22 @@ async def test_a_folder_without_permission_cannot_hold_a_store(read_only: Path, 
     assert isinstance(await refusal(read_only / "agents.db"), CannotOpen)
 
 
-async def test_everything_that_a_store_creates_is_for_its_owner_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("umask", [0, 0o200, 0o777])
+async def test_everything_that_a_store_creates_is_for_its_owner_alone_and_no_umask_takes_it_from_him(
+    tmp_path: Path, umask: int
+) -> None:
     path = tmp_path / "agents.db"
-    before = os.umask(0)
+    before = os.umask(umask)
     try:
         async with open_store(path) as store:
             await own(store)
             await landed(store)
+            await store.attachments.put("s", b"report")
             found = modes(tmp_path)
     finally:
         os.umask(before)
 
+    assert found.pop("agents.db-attachments") == 0o700
     assert {"agents.db", "agents.db-wal", "agents.db-shm", "agents.db-lock"} <= found.keys()
     assert set(found.values()) == {0o600}
 

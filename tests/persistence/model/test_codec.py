@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import tracemalloc
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -195,3 +196,18 @@ def test_a_value_that_holds_itself_is_refused() -> None:
 
     with pytest.raises(InvalidInput):
         encode(value, "payload")
+
+
+@pytest.mark.parametrize(
+    "value", [b"x" * 5_000_000, bytearray(5_000_000), memoryview(bytes(5_000_000))], ids=["bytes", "bytearray", "view"]
+)
+def test_bytes_are_refused_before_they_are_encoded(value: object) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidInput, match="would come back as something else"):
+            encode(value, "payload")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 1_000_000, "a copy of it was made"

@@ -120,6 +120,16 @@ def identity_of(found: os.stat_result) -> str:
     return f"{found.st_dev}:{found.st_ino}"
 
 
+def let_owner_in(descriptor: int) -> None:
+    """Give the owner the rights that a umask took from a new file: it is opened again, by SQLite and by other hosts.
+
+    What a file had before stays: an administrator may have let a group in.
+    """
+    found = os.fstat(descriptor)
+    if found.st_mode & OWNER_ONLY != OWNER_ONLY and found.st_uid == os.geteuid() and found.st_size == 0:
+        os.fchmod(descriptor, found.st_mode & 0o777 | OWNER_ONLY)
+
+
 def is_settled(changed_ns: int, now_ns: int) -> bool:
     """Whether a file system that stamped a change with this time stamps every change from now on with a later one."""
     return now_ns - changed_ns > (_FINE_NS if changed_ns % _TICK_NS else _COARSE_NS)
@@ -172,11 +182,16 @@ class OsFiles:
     def write(self, path: str, data: bytes) -> None:
         """See `Files.write`."""
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNER_ONLY), "wb") as file:
+            let_owner_in(file.fileno())
             file.write(data)
 
     def create(self, path: str) -> None:
         """See `Files.create`."""
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, OWNER_ONLY))
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, OWNER_ONLY)
+        try:
+            let_owner_in(descriptor)
+        finally:
+            os.close(descriptor)
 
     def read_at(self, path: str, offset: int, amount: int) -> bytes:
         """See `Files.read_at`."""
@@ -235,7 +250,13 @@ class OsFiles:
 
     def make_folder(self, path: str) -> None:
         """See `Files.make_folder`."""
-        Path(path).mkdir(mode=0o700, exist_ok=True)
+        try:
+            Path(path).mkdir(mode=0o700)
+        except FileExistsError:
+            if not Path(path).is_dir():
+                raise
+        else:
+            Path(path).chmod(0o700)  # as `let_owner_in` says
 
     def list_folder(self, path: str) -> list[str]:
         """See `Files.list_folder`."""

@@ -17,6 +17,7 @@ from typing import Final, Protocol, final
 from .files import (
     OWNER_ONLY,
     identity_of,
+    let_owner_in,
 )
 
 _NOTE_BYTES: Final = 4096
@@ -166,6 +167,8 @@ def _lock(path: str, flags: int, *, exclusive: bool) -> _OsLock | None:
     descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | flags, OWNER_ONLY)
     try:
         _check_plain(path, os.fstat(descriptor))
+        if flags & os.O_CREAT:
+            let_owner_in(descriptor)
         # The file may have lost its name since it was opened: then others lock another one.
         if _try(descriptor, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) and _is_named(path, descriptor):
             return _OsLock(descriptor)
