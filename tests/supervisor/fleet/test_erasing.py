@@ -168,3 +168,27 @@ async def test_what_is_its_own_goes_at_once_and_copies_when_the_runs_of_others_h
 
         assert erasure.gone, erasure.pending
         assert found(database) == set()
+
+
+async def test_no_row_of_its_own_waits_for_the_runs_of_others(database: Path, autojump_clock: MockClock) -> None:
+    waiting = "runs of other runtimes have not finished with what they have of it"
+    async with host(database, BEHAVIOURS) as one:
+        eve = await one.accept("eve", "go", kind="held_up")
+        await answered(one, "alice", "keeping")
+        await one.runtime("alice").relabel({"who": "alice"})
+        await trio.sleep(10)  # eve has its answer
+        await one.hold("alice", note="a note")
+
+        erasure = await one.runtime("alice").destroy(erase=True, peers=True)
+
+        assert erasure is not None
+        assert erasure.pending[-1] == waiting
+        for table in ("labels", "label_sets", "holds"):
+            assert await execute(one.store, f"SELECT 1 FROM {table}") == [], table
+
+        await one.accept("eve", "end", kind="held_up", lane="steer")
+        await eve.wait_outcome()
+        erasure = await one.erase("alice", peers=True)
+
+        assert waiting not in erasure.pending
+        assert erasure.counts["copies"] > 0
