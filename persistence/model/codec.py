@@ -164,8 +164,9 @@ def _refuse_lost(value: object, form: Callable[[object], object]) -> None:
 
 
 def _refuse_bytes(value: object) -> None:
-    if isinstance(value, _LOST):
-        raise TypeError(_AS_ELSE.format(type(value).__name__))
+    kind = value.__class__
+    if issubclass(kind, _LOST):
+        raise TypeError(_AS_ELSE.format(kind.__name__))
 
 
 def _parts(value: object, kind: type[Any], form: Callable[[object], object]) -> list[Any]:

@@ -35,7 +35,7 @@ def filled(rows: int) -> apsw.Connection:
     for sql in fillings(rows).values():
         connection.execute(sql)
     connection.execute("DELETE FROM erasures")  # else each neighbour is one that was erased
-    columns = [name for _, name, *_ in connection.execute("PRAGMA table_info(runtimes)")]
+    columns = [str(row[1]) for row in connection.execute("PRAGMA table_info(runtimes)")]
     own = [{"runtime": "1", "runtime_id": "'own'"}.get(name, name) for name in columns]
     connection.execute(f"INSERT INTO runtimes SELECT {', '.join(own)} FROM runtimes LIMIT 1")
     return connection
