@@ -377,6 +377,19 @@ async def test_a_standby_is_refused(own_server: OwnServer) -> None:
     assert error.detail == "it is a standby, which only reads"
 
 
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1", "EUC_JP", "MULE_INTERNAL"])
+async def test_a_database_whose_texts_are_not_utf_8_is_refused(empty_url: str, encoding: str) -> None:
+    name = f"{postgres.name_of(empty_url)}_{encoding.lower()}"
+    theirs = urlunsplit(urlsplit(empty_url)._replace(path=f"/{name}"))
+    execute(empty_url, f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")
+    try:
+        error = await refused(theirs, CannotOpen)
+        assert error.path == target_of(theirs).shown
+        assert encoding in error.detail
+    finally:
+        postgres.drop([name])
+
+
 async def test_a_pooler_of_transactions_is_refused(empty_url: str) -> None:
     async with pooler(empty_url, shares=True) as through:
         for error in (await refused(through, CannotOpen), await refused_look(through, CannotOpen)):
