@@ -120,13 +120,15 @@ async def tell_graph_of_runtime(store: Store, retried: Retried, session_id: str,
 
 async def tell_passing_turn(store: Store, retried: Retried) -> None:
     """A turn that is forgotten, as a prune does when its thirty days are over."""
-    await retried(
-        store.sessions.commit_runtime_state,
-        RuntimeCommit(session_id=SessionId("passing"), expected_head_revision=0, turn_id=PASSING),
-    )
+    passing = partial(RuntimeCommit, session_id=SessionId("passing"))
+    await retried(store.sessions.commit_runtime_state, passing(expected_head_revision=0, turn_id=PASSING))
     turns = await store.read(partial(turns_before, before=FAR, after=0, count=100))
     forget = PruneTurns(turns=turns[-1:], before=FAR)  # the newest
     await retried(store.commit, Commit(changes=(forget,)))
+    first = passing(
+        expected_head_revision=1, checkpoint=_checkpoint(1, tools=b"tools")
+    )  # where it was seen that there is none
+    await retried(store.sessions.commit_runtime_state, first)
 
 
 async def _call(verb: Callable[..., Awaitable[Any]], commit: RuntimeCommit, token: int) -> None:
