@@ -6,6 +6,7 @@ The head decides: the first batch of the session that is due and free. Where it 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Final, final
 
 from attrs import frozen
@@ -43,7 +44,7 @@ _EARLIEST: Final = DeliveryPolicy.EARLIEST_SAFE_BOUNDARY.value
 
 
 @final
-@frozen(order=True, slots=True)
+@frozen(slots=True)
 class Candidate:
     """A batch that may be claimed, as far as that decides who joins."""
 
@@ -107,12 +108,14 @@ def candidates(
 ) -> list[Candidate]:
     """What may be claimed, in the order of the queue: from the place `first` on, no more than `count`.
 
-    What stands under one of the `free` claims may be.
+    What stands under one of the `free` claims may be. Where the first is claimed alone, it comes alone.
     """
     rows = tx.all("queue.ready", session_id=session_id, first=first, count=count)
     for claim in free:
         rows += tx.all("queue.of_claim", session_id=session_id, claim=claim.claim, first=first, count=count)
-    return sorted(map(_candidate, rows))[:count]
+    rows.sort(key=itemgetter(0))
+    found = list(map(_candidate, rows[:1]))
+    return found if not found or not found[0].joins else [*found, *map(_candidate, rows[1:count])]
 
 
 def _candidate(row: Row) -> Candidate:
