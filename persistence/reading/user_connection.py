@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import final
 
 import trio
@@ -72,7 +73,8 @@ class QueryConnection:
                 return await self._executor.run(lambda: connection.query(sql, parameters, self._limit, stop.is_set))
             except (trio.Cancelled, KeyboardInterrupt):
                 stop.set()
-                await run_to_the_end(self._executor, lambda: None)  # after the query: the connection is free again
+                with suppress(trio.ClosedResourceError, Closed):  # the store closes: nothing asks this connection again
+                    await run_to_the_end(self._executor, lambda: None)  # after the query: the connection is free again
                 raise
             except (QueryStopped, trio.ClosedResourceError, Closed):
                 raise self._closed() or Closed(what="store") from None

@@ -30,6 +30,9 @@ _LOOK_MS: Final = 20
 CANCEL_S: Final = 5.0
 """Seconds for the server to be reached with the wish that a query is stopped."""
 
+CANCEL_AGAIN_S: Final = 0.5
+"""Seconds between two, while a query that is stopped goes on."""
+
 _END: Final = b"ROLLBACK; SELECT pg_advisory_unlock_all()"
 """Ends a query. What it has set goes with the transaction, and what it has locked for its session does not."""
 
@@ -173,6 +176,7 @@ class _Asking:
         self._poll = select.poll()
         self._poll.register(pg.socket, select.POLLIN)
         self._cancelled = False
+        self._cancel_at = 0.0
 
     def finish(self, send: Callable[[], Any]) -> list[pq.abc.PGresult]:
         """Send a command and wait for its results. Raises what they say."""
@@ -182,6 +186,8 @@ class _Asking:
             results.append(result)
         for result in results:
             self._check(result)
+        if self._cancelled:  # by then the command had ended: what comes after it would go on for ever
+            raise QueryStopped
         return results
 
     def rows(self, limit: int) -> list[Row]:
@@ -215,7 +221,7 @@ class _Asking:
         ready = self._poll.poll(_LOOK_MS)
         if ready and ready[0][1] & ~select.POLLOUT:
             self._pg.consume_input()
-        if self._stopped():
+        if self._cancelled or self._stopped():
             self._cancel()
         if time.monotonic() >= self._give_up_at:
             self._pg.finish()
@@ -223,11 +229,16 @@ class _Asking:
             raise psycopg.OperationalError(message)
 
     def _cancel(self) -> None:
+        now = time.monotonic()
         if not self._cancelled:
             self._cancelled = True
-            self._give_up_at = time.monotonic() + SILENCE_S
-            with suppress(psycopg.Error):  # it may have ended
-                self._connection.cancel_safe(timeout=CANCEL_S)
+            self._give_up_at = now + SILENCE_S
+        elif now < self._cancel_at:
+            return
+        # Again and again: a server forgets one that comes before the query does.
+        with suppress(psycopg.Error):  # it may have ended
+            self._connection.cancel_safe(timeout=CANCEL_S)
+        self._cancel_at = time.monotonic() + CANCEL_AGAIN_S
 
     def _check(self, result: pq.abc.PGresult) -> None:
         if result.status != pq.ExecStatus.FATAL_ERROR:

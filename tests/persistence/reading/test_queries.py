@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar, cast, final
 
 import pytest
 import trio
 
 from tenure.errors import Closed, InvalidInput, LimitReached, StoreBroken
 from tenure.persistence.engines.sqlite.options import SqliteOptions
+from tenure.persistence.reading.user_connection import QueryConnection
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
 from tenure.persistence.store import Store, open_store
@@ -23,6 +26,8 @@ from tests.kit.stores import (
     own,
     settle,
 )
+
+T = TypeVar("T")
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 
@@ -162,6 +167,34 @@ async def test_a_query_that_runs_when_the_store_closes_is_stopped(open_mode: Ope
             await trio.sleep(0.05)
 
     assert len(answers) == 1
+
+
+@final
+class Ending:
+    """An executor whose thread ends between a query that hangs and what comes after it."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def run(self, function: Callable[[], T], heard: object = None, /) -> T:
+        self.asked += 1
+        if self.asked == 1:
+            await trio.sleep_forever()
+        raise trio.ClosedResourceError
+
+    def close(self) -> None:
+        pass
+
+
+async def test_a_query_that_is_cancelled_while_its_store_closes_is_cancelled() -> None:
+    executor = Ending()
+    connection = QueryConnection(cast("Any", object()), executor, 10, cast("Any", None), lambda: None)
+
+    with trio.move_on_after(0.05) as scope:
+        await connection.query("SELECT 1")
+
+    assert scope.cancelled_caught
+    assert executor.asked == 2
 
 
 async def test_queries_of_a_broken_store_say_so(open_file: OpenMode, vfs: FaultyVfs) -> None:
