@@ -262,7 +262,7 @@ class Work:
             Exception: Of the first function that raised, in their order, when all have ended; `others` has those of the rest.
             StepMismatch, InvalidInput, LimitReached, RunEnded: As in `step`.
         """
-        return await self._work.parallel.gather(_functions(functions))
+        return await self._work.parallel.gather(functions)
 
     @awaited
     async def first(self, *functions: Callable[[], Awaitable[T]]) -> T:
@@ -276,16 +276,8 @@ class Work:
         """
         if not functions:
             raise InvalidInput(detail="the first of no functions never ends", field="functions")
-        found: T = await self._work.parallel.first(_functions(functions))
+        found: T = await self._work.parallel.first(functions)
         return found
-
-
-def _functions(given: Sequence[Callable[[], Awaitable[T]]]) -> Sequence[Callable[[], Awaitable[T]]]:
-    for each in given:
-        if not callable(each):
-            said = "pass the functions themselves, and not what they have returned"
-            raise InvalidInput(detail=f"{shown(each)} is not a function; {said}", field="functions")
-    return given
 
 
 _REPEATS: Final[Mapping[Repeat | str, Repeat]] = {each: each for each in Repeat}
