@@ -158,7 +158,7 @@ async def test_a_host_that_stalls_in_the_middle_of_a_group_is_judged_and_holds_n
 async def test_a_host_that_stalls_in_the_middle_of_a_group_keeps_the_store_from_none_who_opens_it(url: str) -> None:
     """No other host is there that would judge it, and what stands between answers the server for it."""
     postgres.needs_server()
-    limits = evolve(LIMITS, busy_s=0.5)
+    limits = evolve(LIMITS, busy_s=0.5, verdict_s=1.0)
     proxy = StallingProxy(url)
     (listening,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
 
