@@ -78,7 +78,7 @@ class Server:
             assert time.monotonic() < until, f"{method} {path} is not answered: {failed!r}"
 
 
-@pytest.fixture(params=["file", pytest.param("server", marks=pytest.mark.postgres)])
+@pytest.fixture(params=["file", pytest.param("server", marks=[pytest.mark.postgres, pytest.mark.turns(3)])])
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[str]:
     """Where the workers have their store."""
     if request.param == "file":
