@@ -152,9 +152,8 @@ async def test_a_value_that_takes_long_to_arrive_is_no_pause_between_two_request
         theirs = urlunsplit(parts._replace(netloc=f"{parts.username}@127.0.0.1:{port}"))
         with closing(Connecting(target_of(theirs), limits, None).wire(writes=True)) as wire:
             length = translated("SELECT length(CAST(:text AS text))")
-            wire.exchange(
-                [plain("BEGIN"), command("length", length, {"text": ""})]
-            )  # what it prepares is no part of the next
+            # What is prepared here is no part of the next request.
+            wire.exchange([plain("BEGIN"), command("length", length, {"text": ""})])
             return wire.exchange([command("length", length, {"text": "x" * 3_000_000})])[0].rows()
 
     async with cutting_proxy(str(parts.hostname), int(parts.port or 0)) as proxy:
