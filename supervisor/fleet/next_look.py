@@ -1,8 +1,9 @@
 """When a host looks at the others next: after a while, and at once where one of them hints that it has written something.
 
 Where hints are heard a look a second is enough, for what no hint came of; where they are not, looks are all there is. After a
-look the host rests for three times as long as that took. Where hints make it look twice as often as it would without them, it
-looks as often as without for a while, and asks the others to spare it hints: however many come, looks cost hardly more.
+look the host rests for three times as long as that took. Where hints make it look more often than it would without them, it
+looks as often as without for a while, and asks the others to spare it hints: however many come, looks cost hardly more. Where
+that goes on, the while becomes longer.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import trio
 
 from tenure.persistence.seams.limits import POLL_S, Limits
 from tenure.persistence.writing.hinting.hinting import Hinting
-from tenure.persistence.writing.hinting.pace import SPARE_S
+from tenure.persistence.writing.hinting.pace import LONGEST_SPARE_S, SPARE_S
 
 from .news import News
 
@@ -36,6 +37,11 @@ CROWD: Final = 8
 
 CROWDED_S: Final = POLL_S / 2
 """Where they have come this soon after one another, on average, hints cost more looks than they save."""
+
+AGAIN: Final = 2
+"""So many are judged together within `AGAIN_S` after the last time that hints were spared."""
+
+AGAIN_S: Final = 1.0
 
 Nap = Callable[[float, trio.Event | None], Awaitable[None]]
 """Sleeps for so many seconds, or until the event."""
@@ -58,6 +64,7 @@ class NextLook:
         self._woken = trio.Event()
         self._is_hinted = False
         self._rests = deque[float](maxlen=CROWD)
+        self._spare_s = SPARE_S
         self._spared_until = -math.inf
         hinting.on_hint = self._hint
         hinting.on_held_back = self._hurry
@@ -79,20 +86,25 @@ class NextLook:
             await self._nap(min(POLL_S, self._limits.poll_wait_s), None)
         else:
             await self._nap(min(max(LEAST_REST_S, REST * took_s), POLL_S), None)
+            is_late = self._is_hinted  # hints come sooner than it can look
             while (left_s := self._due(ended) - trio.current_time()) > 0:
                 self._woken = trio.Event()
                 await self._nap(min(left_s, BEAT_S), self._woken)
-            self._judge(trio.current_time() - ended)
+            self._judge(0.0 if is_late else trio.current_time() - ended)
         if self._is_hinted:
             self._is_hinted = False
             self._news.stir(is_hinted=True)  # the host that hints may have written nothing that a counter shows
 
     def _judge(self, rested_s: float) -> None:
+        now = trio.current_time()
+        again = now - self._spared_until <= AGAIN_S
         self._rests.append(rested_s if self._is_hinted else math.inf)
-        if len(self._rests) == CROWD and sum(self._rests) <= CROWD * CROWDED_S:
+        judged = [*self._rests][-(AGAIN if again else CROWD) :]
+        if len(judged) == (AGAIN if again else CROWD) and sum(judged) <= len(judged) * CROWDED_S:
             self._rests.clear()
-            self._spared_until = trio.current_time() + SPARE_S + BEAT_S  # it may take a while until others have heard
-            self._hinting.spare()
+            self._spare_s = min(2 * self._spare_s, LONGEST_SPARE_S) if again else SPARE_S
+            self._spared_until = now + self._spare_s + BEAT_S  # it may take a while until others have heard
+            self._hinting.spare(self._spare_s)
 
     def _due(self, ended: float) -> float:
         if self._is_hinted or not self._hinting.is_heard:

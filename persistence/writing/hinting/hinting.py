@@ -34,7 +34,7 @@ from tenure.persistence.seams.nursery import together
 
 from .awaiting import Awaiting
 from .concerns import concerned
-from .pace import ALL, GAP_TO_ALL_S, MOST_AWAITED, SPARE_S, Pace
+from .pace import ALL, GAP_TO_ALL_S, LONGEST_SPARE_S, MOST_AWAITED, Pace
 
 SHORTEST_S: Final = 0.25
 """Seconds until a line that was lost is opened again; they double up to `LONGEST_S`."""
@@ -115,9 +115,9 @@ class Hinting:
         """Whether this host awaits something of one that has not heard of it, for that one needs no hints now."""
         return self._pace.holds_back
 
-    def spare(self) -> None:
-        """Have others give this host no hints for `SPARE_S`: it looks as often as without."""
-        self._spare_until = trio.current_time() + SPARE_S
+    def spare(self, seconds: float) -> None:
+        """Have others give this host no hints for so long, `LONGEST_SPARE_S` at most: it looks as often as without."""
+        self._spare_until = trio.current_time() + seconds
         self._pace.ask(ALL)
         self._stirred.set()
 
@@ -243,7 +243,7 @@ class Hinting:
         if hint.host is not None:
             now = trio.current_time()
             if hint.spare_s > 0:
-                self._pace.spare(hint.host, now + min(hint.spare_s, SPARE_S))
+                self._pace.spare(hint.host, now + min(hint.spare_s, LONGEST_SPARE_S))
             if self._awaiting.note(hint.host, hint.awaits, now):
                 self._pace.ask(hint.host)
         self.on_hint()

@@ -20,7 +20,9 @@ GAP_TO_ALL_S: Final = 0.05
 """The same of hints to all; they do not double."""
 
 SPARE_S: Final = 2.0
-"""Most seconds for which a host gets no hints because it said that it needs none."""
+"""Seconds for which a host gets no hints because it said that it needs none. They double while it says so again and again."""
+
+LONGEST_SPARE_S: Final = 16.0
 
 MOST_AWAITED: Final = 1_000
 """Runtimes that one hint says are awaited; while no line is open no more than these are kept."""

@@ -12,9 +12,9 @@ from tenure.persistence.engines.listeners import Hint
 from tenure.persistence.seams.executors import InlineExecutor
 from tenure.persistence.seams.limits import POLL_S, Limits
 from tenure.persistence.writing.hinting.hinting import Hinting
-from tenure.persistence.writing.hinting.pace import SPARE_S
+from tenure.persistence.writing.hinting.pace import LONGEST_SPARE_S, SPARE_S
 from tenure.supervisor.fleet.news import News
-from tenure.supervisor.fleet.next_look import BEAT_S, CROWD, LEAST_REST_S, REST, SELDOM_S, NextLook
+from tenure.supervisor.fleet.next_look import AGAIN, AGAIN_S, BEAT_S, CROWD, LEAST_REST_S, REST, SELDOM_S, NextLook
 from tests.persistence.writing.hinting.test_hinting import Line
 from tests.persistence.writing.hinting.test_pace import accept
 
@@ -43,13 +43,17 @@ async def test_a_host_that_is_hinted_at_rests_after_a_look_and_never_longer_than
     assert autojump_clock.current_time() - began == pytest.approx(rests_s + SELDOM_S)
 
 
-@pytest.mark.parametrize("took_s", [0.0, 0.008], ids=["quick", "slow"])
+@pytest.mark.parametrize("took_s", [0.0, 0.008, 0.015], ids=["quick", "slow", "as often as without"])
 async def test_a_host_that_hints_make_look_as_often_as_without_looks_so_for_a_while_and_is_spared_them(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, took_s: float
 ) -> None:
     hinting, spared_at = Hinting(None, InlineExecutor, lambda: 1), list[float]()
     hinting.is_heard = True
-    monkeypatch.setattr(hinting, "spare", lambda: spared_at.append(autojump_clock.current_time()))
+
+    def spare(_seconds: float) -> None:
+        spared_at.append(autojump_clock.current_time())
+
+    monkeypatch.setattr(hinting, "spare", spare)
     next_look = NextLook(hinting, Limits(), News(cast("Any", None)), nap, lambda: 10.0)
 
     async def rested() -> float:
@@ -75,12 +79,39 @@ async def test_a_host_that_hints_make_look_as_often_as_without_looks_so_for_a_wh
     assert len(spared_at) == 1
 
 
+async def test_a_host_that_goes_on_being_hinted_at_is_spared_for_longer_and_longer(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hinting, spared = Hinting(None, InlineExecutor, lambda: 1), list[float]()
+    hinting.is_heard = True
+    monkeypatch.setattr(hinting, "spare", spared.append)
+    next_look = NextLook(hinting, Limits(), News(cast("Any", None)), nap, lambda: 10.0)
+    looks = list[int]()
+
+    while len(spared) < 6:  # hints come without end
+        began = len(spared)
+        looks.append(0)
+        while len(spared) == began:
+            spares_on = autojump_clock.current_time()
+            hinting.on_hint()
+            await next_look.wait(0.0)
+            looks[-1] += autojump_clock.current_time() - spares_on < POLL_S / 2
+    assert spared == [SPARE_S, 2 * SPARE_S, 4 * SPARE_S, LONGEST_SPARE_S, LONGEST_SPARE_S, LONGEST_SPARE_S]
+    assert looks == [CROWD, *[AGAIN] * 5]
+
+    await trio.sleep(LONGEST_SPARE_S + 2 * AGAIN_S)
+    for _ in range(CROWD + 1):  # the first look is as it was asked for before
+        hinting.on_hint()
+        await next_look.wait(0.0)
+    assert spared[6:] == [SPARE_S]
+
+
 async def test_a_host_whose_hints_come_more_seldom_than_looks_without_them_is_not_spared_them(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hinting, spared = Hinting(None, InlineExecutor, lambda: 1), list[float]()
     hinting.is_heard = True
-    monkeypatch.setattr(hinting, "spare", lambda: spared.append(0.0))
+    monkeypatch.setattr(hinting, "spare", spared.append)
     next_look = NextLook(hinting, Limits(), News(cast("Any", None)), nap, lambda: 10.0)
 
     async with trio.open_nursery() as nursery:

@@ -261,7 +261,7 @@ async def test_a_host_that_needs_no_hints_is_said_none_and_hears_at_the_end_of_t
         with saying(monkeypatch) as said, trio.fail_after(SOON_S):
             await until(lambda: hinting_of(one).is_heard and hinting_of(two).is_heard)
             await settled()
-            hinting_of(two).spare()
+            hinting_of(two).spare(2.0)
             await settled()
             said.clear()
             ticket = await one.accept("a", "first")

@@ -17,7 +17,7 @@ from tenure.persistence.engines.listeners import NOWHERE, Hint, HintLine
 from tenure.persistence.facets.ownership.requests import FinishRequest
 from tenure.persistence.seams.executors import InlineExecutor, ThreadExecutor
 from tenure.persistence.writing.hinting.hinting import QUIET_S, Hinting
-from tenure.persistence.writing.hinting.pace import GAP_TO_ALL_S, SPARE_S
+from tenure.persistence.writing.hinting.pace import GAP_TO_ALL_S, LONGEST_SPARE_S, SPARE_S
 from tests.kit.stores import name
 from tests.persistence.writing.hinting.test_pace import accept, take
 
@@ -203,16 +203,16 @@ async def test_a_host_that_needs_no_hints_gets_one_at_the_end_of_that_and_what_i
     async with trio.open_nursery() as nursery:
         nursery.start_soon(hinting.serve)
         await wait_all_tasks_blocked()
-        hinting.spare()
+        hinting.spare(SPARE_S)
         await wait_all_tasks_blocked()
         assert line.said == [({}, set())]
         assert line.spared_s == SPARE_S
 
-        line.come(Hint(host=7, spare_s=100 * SPARE_S))
+        line.come(Hint(host=7, spare_s=100 * LONGEST_SPARE_S))
         await wait_all_tasks_blocked()
         began = autojump_clock.current_time()
         hinting.landed([answer("a"), accept("b"), accept("c")], {"b": 7, "c": 8})
-        await trio.sleep(SPARE_S - 0.1)
+        await trio.sleep(LONGEST_SPARE_S - 0.1)
         assert line.said[1:] == [({8: {"c"}}, None)]
         assert held == [began]
         assert hinting.holds_back
