@@ -211,6 +211,14 @@ def _is_named(value: Any) -> bool:
     return _STRINGS.issuperset(map(type, value)) or all(isinstance(name, str) for name in value)
 
 
+def short_text(error: Exception) -> str:
+    """The beginning of what an exception says; its class where it says nothing, for it may be a caller's own."""
+    try:
+        return f"{error!s:.200}"
+    except Exception:  # noqa: BLE001 - the text of a caller's exception may raise anything, and is only a text
+        return type(error).__name__
+
+
 def _is_text(value: Any) -> bool:
     if not isinstance(value, str):
         return False

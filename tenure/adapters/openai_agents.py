@@ -22,7 +22,7 @@ from weakref import WeakKeyDictionary
 from attrs import frozen
 
 from tenure import ActivePath, FullGraph, RuntimeCommit, SessionNodeRecord
-from tenure.adapters.checking import check_value, checked
+from tenure.adapters.checking import check_value, checked, short_text
 from tenure.asyncio import Store
 from tenure.errors import Corrupt, HeadRevisionConflict, InvalidInput, NodeConflict
 
@@ -284,7 +284,7 @@ def _settings(given: SessionSettings | dict[str, Any] | None) -> SessionSettings
     try:
         return SessionSettings().resolve(given)
     except Exception as exc:  # what they name may be of any class
-        raise InvalidInput(detail=f"no settings: {exc!s:.200}", field="session_settings") from exc
+        raise InvalidInput(detail=f"no settings: {short_text(exc)}", field="session_settings") from exc
 
 
 def _chain(payloads: Iterable[bytes], *, after: str | None) -> list[SessionNodeRecord]:
@@ -313,7 +313,7 @@ def _encoded(item: TResponseInputItem) -> bytes:
     try:
         return _TO_JSON(item).encode()
     except Exception as exc:  # a caller's class may raise anything here
-        raise InvalidInput(detail=f"an item is not JSON: {exc!s:.200}", field="items") from exc
+        raise InvalidInput(detail=f"an item is not JSON: {short_text(exc)}", field="items") from exc
 
 
 def _decoded(node: SessionNodeRecord) -> TResponseInputItem:

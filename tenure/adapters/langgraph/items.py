@@ -18,6 +18,7 @@ from typing import Any, Final, final
 import msgspec
 from langgraph.store.base import GetOp, Item, ListNamespacesOp, Op, PutOp, Result, SearchItem, SearchOp
 
+from tenure.adapters.checking import short_text
 from tenure.adapters.fronts import Values
 from tenure.adapters.keys import part
 from tenure.errors import Corrupt, InvalidInput, ValueConflict
@@ -112,7 +113,7 @@ def encode_value(value: Mapping[str, Any]) -> bytes:
     try:
         data = _TO_JSON.encode(value)
     except Exception as exc:  # a caller's class may raise anything here; what is nested without end is a RecursionError
-        raise InvalidInput(detail=f"it has no JSON form: {exc!s:.200}", field="value") from exc
+        raise InvalidInput(detail=f"it has no JSON form: {short_text(exc)}", field="value") from exc
     if data.count(b"{") + data.count(b"[") > NESTING and _depth(data) > NESTING:
         raise InvalidInput(detail=f"it is nested deeper than {NESTING}", field="value")
     return data

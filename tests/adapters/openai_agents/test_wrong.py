@@ -14,6 +14,30 @@ from tenure.errors import InvalidInput
 from tests.adapters.sweep import Verb, sweep, verbs_of
 
 
+class Mute(Exception):
+    """Its text raises."""
+
+    def __str__(self) -> str:
+        raise ZeroDivisionError
+
+
+class Unreadable(dict[str, Any]):
+    """A mapping of a caller's that cannot be gone through."""
+
+    def items(self) -> Any:
+        raise Mute
+
+
+def test_what_raises_without_a_text_is_a_typed_error(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with tenure.asyncio.open_store(tmp_path / "agents.db") as store:
+            items: Any = [{"role": "user", "content": Unreadable(a=1)}]
+            with pytest.raises(InvalidInput, match="Mute"):
+                await TenureSession("alice", store).add_items(items)
+
+    asyncio.run(main())
+
+
 def test_a_wrong_argument_is_a_typed_error_and_hides_no_item(tmp_path: Path) -> None:
     async def main() -> None:
         async with tenure.asyncio.open_store(tmp_path / "agents.db") as store:
