@@ -5,8 +5,8 @@ from __future__ import annotations
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.facets.conversation.moves import Move, MoveHead
 from tenure.persistence.facets.conversation.sessions import AppendMessages
+from tenure.persistence.model.conversation.paths import RunPath
 from tenure.persistence.model.entries import EntryKind
-from tenure.persistence.model.paths import RunPath
 from tenure.persistence.model.values import LogicalRuntimeId, RunId
 
 _Step = tuple[EntryKind, int, int, RunPath, tuple[bytes, ...]]

@@ -12,7 +12,8 @@ from tenure.persistence.facets.inbox.inputs import (
     RESERVED_KEYS,
     AcceptInput,
 )
-from tenure.persistence.model.arguments import check_key, check_of, check_value
+from tenure.persistence.model.annotations import check_of
+from tenure.persistence.model.arguments import check_key, check_value
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.inputs.delay import check_delay
 from tenure.persistence.model.inputs.policies import (

@@ -22,9 +22,9 @@ from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facets.records import chain, run_records, runtimes
 from tenure.persistence.facets.records.run_records import RunRecord
 from tenure.persistence.model.conversation.envelope import EMPTY_DIGEST
+from tenure.persistence.model.conversation.paths import RunPath
 from tenure.persistence.model.digests import check_digest, seal
 from tenure.persistence.model.entries import EntryKind
-from tenure.persistence.model.paths import RunPath
 from tenure.persistence.model.values import LogicalRuntimeId, RunId
 
 from . import branches, rewrites, sessions

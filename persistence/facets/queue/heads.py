@@ -13,7 +13,7 @@ from attrs import field, frozen
 from tenure.errors import Corrupt, ReadFailed
 from tenure.persistence.commits.rows import OPTIONAL_INT, check_row
 from tenure.persistence.engines.engine import Row, Statements
-from tenure.persistence.model.arguments import ID_LIMIT
+from tenure.persistence.model.annotations import ID_LIMIT
 from tenure.persistence.model.contracts.queued_work import (
     NEVER_MS,
     key_of_batch,

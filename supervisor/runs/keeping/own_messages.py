@@ -9,8 +9,8 @@ from tenure.persistence.commits.commit import Change
 from tenure.persistence.facets.attachments.attachments import StampAttachments
 from tenure.persistence.facets.conversation.moves import Move, MoveHead
 from tenure.persistence.facets.conversation.sessions import AppendMessages
+from tenure.persistence.model.conversation.paths import RunPath
 from tenure.persistence.model.entries import EntryKind
-from tenure.persistence.model.paths import RunPath
 from tenure.persistence.model.values import LogicalRuntimeId, RunId
 from tenure.supervisor.runs.recording.branch import Branch
 

@@ -18,9 +18,9 @@ from tenure.persistence.facets.conversation.sessions import id_of_runtime, path_
 from tenure.persistence.facets.runs.runs import RunBegun
 from tenure.persistence.model.arguments import checked
 from tenure.persistence.model.codec import digest, encode, message_of
+from tenure.persistence.model.conversation.paths import RunPath
 from tenure.persistence.model.entries import EntryKind
 from tenure.persistence.model.numbers import is_a, plain_bytes
-from tenure.persistence.model.paths import RunPath
 from tenure.persistence.reading.patience import in_a_run, patiently
 from tenure.persistence.store import Store
 from tenure.supervisor.runs.recording.entering import Entering

@@ -34,9 +34,9 @@ from tenure.persistence.facets.runs.asking import asks
 from tenure.persistence.facets.runs.children import OnEnd, Scope
 from tenure.persistence.facets.state import own_state
 from tenure.persistence.model.codec import digest
+from tenure.persistence.model.conversation.paths import RunPath
 from tenure.persistence.model.entries import EntryKind
 from tenure.persistence.model.output import OutputKind, Said
-from tenure.persistence.model.paths import RunPath
 from tenure.persistence.model.values import (
     AbandonReason,
     InputKind,

@@ -20,8 +20,8 @@ from tenure.errors import (
     StaleFence,
     StateConflict,
 )
+from tenure.persistence.model.conversation.paths import RunPath
 from tenure.persistence.model.labels import Labels
-from tenure.persistence.model.paths import RunPath
 from tests.persistence.contracts.owners.talk_model import Seen, Talk
 from tests.persistence.contracts.runtimes.model import Refused
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from tenure.persistence.model.paths import RunPath
+from tenure.persistence.model.conversation.paths import RunPath
 
 Path = tuple[int, ...]
 """Messages from the first one on, each by its number among all that the conversation ever had."""

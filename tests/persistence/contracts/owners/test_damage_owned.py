@@ -37,8 +37,8 @@ from tenure.persistence.facets.runs import (
     sends,
 )
 from tenure.persistence.facets.state import own_state
+from tenure.persistence.model.conversation.paths import RunPath
 from tenure.persistence.model.entries import EntryKind
-from tenure.persistence.model.paths import RunPath
 from tenure.persistence.model.values import LAST_TOKEN
 from tenure.persistence.upkeep.inspect import (
     Wanted,
