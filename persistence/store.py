@@ -378,7 +378,7 @@ async def open_store(
     check_class(kept, Retention, "retention")
     seams = Seams() if seams is None else seams
     door = door_to(target, limits, seams)
-    limits = door.limits
+    limits, seams = door.limits, door.seams
     engine = door.engine(None if asked is None else chosen_class(asked, door.strongest))
     if seams.codec is not None:
         engine = SealedEngine(engine, seams.codec, seams.random, seams.wall_clock)

@@ -99,6 +99,11 @@ class Door(Protocol):
     """What a target leads to before anything is open: one store of one engine. Making it touches nothing."""
 
     @property
+    def seams(self) -> Seams:
+        """Those of a store there. Its wall clock shows what is stored: on a server the server's time, where none was given."""
+        ...
+
+    @property
     def limits(self) -> Limits:
         """The limits of a host: those that were given, and the engine's own where nothing was."""
         ...

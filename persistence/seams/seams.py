@@ -99,6 +99,7 @@ class Seams:
         reader_executor: Makes an executor for each connection that reads.
         step_executor: Makes the executor that runs the sync steps of behaviours; None for `Limits.step_threads` threads.
         wall_clock: Unix time in seconds; what is stored. Outside of the years 1 to 9999 it is `Internal`, and writes nothing.
+            A store on a server takes the server's where none is given.
         boot_clock: Seconds since boot, suspension included; leases are judged by it.
         random: Source of jitter and of the random bits of identifiers.
         engine: What only one engine has: `SqliteOptions`, for one. None for its defaults.

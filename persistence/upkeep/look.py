@@ -47,16 +47,25 @@ class Look:
         alone: Whether no host had the store open when the look began: then every host that is written there is dead.
         free_bytes: See `Engine.free_bytes`.
         stored_bytes: See `Engine.stored_bytes`.
+        now: The time by which the store goes, unix seconds: that of its server, where it is on one.
     """
 
     def __init__(
-        self, connection: ReadConnection, executor: Executor, engine: EngineLook, limits: Limits, *, alone: bool
+        self,
+        connection: ReadConnection,
+        executor: Executor,
+        engine: EngineLook,
+        limits: Limits,
+        now: Callable[[], float],
+        *,
+        alone: bool,
     ) -> None:
         """Bind to an open connection and the thread that owns it."""
         self.alone = alone
         self.blobs = engine.blobs
         self.free_bytes = engine.free_bytes
         self.stored_bytes = engine.stored_bytes
+        self.now = now
         self._listeners = engine.listeners
         self._limits = limits
         self._connection = connection
@@ -117,13 +126,14 @@ async def look_into(
         InvalidInput, Unsupported: No path of a store.
     """
     limits, seams = limits or Limits(), seams or Seams()
-    engine = SealedLook(door_to(target, limits, seams).look(), seams.codec)
+    door = door_to(target, limits, seams)
+    engine = SealedLook(door.look(), seams.codec)
     executor = seams.reader_executor()
 
     try:
         connection, alone = await open_when_free(executor, engine.open, min(limits.busy_s, LOCKED_S))
         try:
-            yield Look(connection, executor, engine, limits, alone=alone)
+            yield Look(connection, executor, engine, limits, door.seams.wall_clock, alone=alone)
         finally:
             await run_to_the_end(executor, connection.close)
     finally:

@@ -1,4 +1,4 @@
-"""The whole history of a store on a server, as rows: what was accepted, run, received, said, and by which hosts."""
+"""The whole history of a store on a server, as rows: what was accepted, run, received, said, by which hosts, and when."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Final, final
 
 import psycopg
 from attrs import frozen
+from psycopg import sql
 
 
 @final
@@ -103,14 +104,30 @@ WHERE n.tombstoned_at IS NULL ORDER BY r.runtime_id, n.position, n.node
 """
 
 
+_AHEAD: Final = ("retry_at", "wake_at", "due_at", "next_at", "fires_at", "scheduled_at", "resume_at")
+"""Those that may lie ahead."""
+
+_NOW: Final = "SELECT CAST(extract(epoch FROM clock_timestamp()) AS float8)"
+
+_COLUMNS: Final = r"""
+SELECT table_name, column_name FROM information_schema.columns
+WHERE table_schema = %s AND data_type = 'double precision' AND column_name LIKE '%%\_at' AND column_name <> ALL (%s)
+"""
+
+_RANGE: Final = "SELECT min({column}), max({column}) FROM {table}"
+
+OFF_S: Final = 1.0
+"""Seconds by which a time may lie outside: a host asks the server once a minute, and lets a tenth of a second be."""
+
+
 def read_history(url: str, schema: str = "tenure") -> History:
     """Read everything in one view."""
     with psycopg.connect(url) as connection:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         connection.execute(f"SET LOCAL search_path TO {schema}".encode())
 
-        def rows(sql: str) -> list[Any]:
-            return connection.execute(sql.encode()).fetchall()
+        def rows(asked: str) -> list[Any]:
+            return connection.execute(asked.encode()).fetchall()
 
         said: dict[str, list[str]] = {}
         for runtime_id, payload in rows(_SAID):
@@ -150,3 +167,25 @@ def read_history(url: str, schema: str = "tenure") -> History:
             groups=dict(rows("SELECT host, group_number FROM hosts")),
             processes=dict(rows("SELECT host, concat_ws(' ', host_name, boot_id, pid, process_start) FROM hosts")),
         )
+
+
+def server_time(url: str) -> float:
+    """What the clock of a server shows, unix seconds."""
+    with psycopg.connect(url) as connection:
+        row: Any = connection.execute(_NOW).fetchone()
+        return float(row[0])
+
+
+def wrong_times(url: str, since: float, schema: str = "tenure") -> list[str]:
+    """The columns that hold a time from before `since`, or from after now."""
+    found: list[str] = []
+    with psycopg.connect(url) as connection:
+        columns = connection.execute(_COLUMNS, (schema, list(_AHEAD))).fetchall()
+        for table, column in columns:
+            asked = sql.SQL(_RANGE).format(column=sql.Identifier(column), table=sql.Identifier(schema, table))
+            ((first, last),) = connection.execute(asked).fetchall()
+            if first is not None and not since - OFF_S <= first <= last <= server_time(url) + OFF_S:
+                found.append(
+                    f"{table}.{column} holds times from {first:.3f} to {last:.3f}, and it is {since:.3f} or later"
+                )
+    return found

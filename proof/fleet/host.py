@@ -8,7 +8,6 @@ input says; the line ``quiet`` ends the senders, the end of its input ends it, a
 from __future__ import annotations
 
 import json
-import random
 import sys
 import time
 from collections import deque
@@ -35,10 +34,6 @@ UNFINISHED: Final = 8
 STEP_S: Final = 0.02
 
 
-JUMP_S: Final = 5.0
-"""Seconds at most between two jumps of a clock that jumps."""
-
-
 @final
 @attrs.frozen(kw_only=True, slots=True)
 class Terms:
@@ -49,7 +44,7 @@ class Terms:
         renew_s: Of its limits.
         runtimes: To so many it gives inputs.
         version: Of its behaviour; it has the one before too.
-        clocks_s: Its wall clock is wrong by so many seconds at most, and jumps; 0: it is the system's.
+        clocks_s: The clock of its machine is wrong by so many seconds at most, and jumps, see `wrong_clock`; 0: it is right.
         mistakes: What is sown.
     """
 
@@ -90,20 +85,6 @@ def behaviours_of(version: int) -> dict[str, tuple[tenure.Behaviour, ...]]:
     return {
         KIND: tuple([tenure.Behaviour(clerk, restart=restart, version=str(each)) for each in (version, version - 1)])
     }
-
-
-def wrong_clock(most_s: float) -> Callable[[], float]:
-    """A wall clock that is wrong by so many seconds at most, and is set anew every few seconds."""
-    source = random.Random()
-    until, wrong_s = 0.0, 0.0
-
-    def clock() -> float:
-        nonlocal until, wrong_s
-        if time.monotonic() >= until:
-            until, wrong_s = time.monotonic() + source.uniform(0.0, JUMP_S), source.uniform(-most_s, most_s)
-        return time.time() + wrong_s
-
-    return clock
 
 
 def limits_of(lease_s: float, renew_s: float) -> tenure.Limits:
@@ -154,9 +135,8 @@ async def _patiently(verb: Callable[[], Any]) -> None:
 async def _serve(url: str, name: str, terms: Terms) -> None:
     quiet, end = trio.Event(), trio.Event()
     limits = limits_of(terms.lease_s, terms.renew_s)
-    seams = tenure.Seams(wall_clock=wrong_clock(terms.clocks_s)) if terms.clocks_s else None
     behaviours = behaviours_of(terms.version)
-    async with tenure.open_supervisor(url, behaviours=behaviours, limits=limits, seams=seams) as supervisor:
+    async with tenure.open_supervisor(url, behaviours=behaviours, limits=limits) as supervisor:
         say("ready")
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_listen, supervisor, quiet, end)

@@ -23,7 +23,7 @@ from attrs import define, field, frozen
 
 from proof.killed.killing import PromiseNotKept, expect
 
-from .history import read_history
+from .history import read_history, server_time, wrong_times
 from .host import Terms
 from .networks import Cable, Networks
 from .order import Acknowledged, contradictions
@@ -98,6 +98,7 @@ class Fleet:
         began: Steps that they have begun.
         version: Of the behaviour of those that are started from now on.
         patience_s: Seconds after which it is called stuck.
+        since: When it began, by the clock of the server.
     """
 
     def __init__(self, url: str, folder: Path, terms: Terms, networks: Networks | None = None) -> None:
@@ -108,6 +109,7 @@ class Fleet:
         self._networks = networks
         self.version = terms.version
         self.patience_s = PATIENCE_S
+        self.since = 0.0
         self.began: list[Began] = []
         self._names = (f"h{number}" for number in count())
         self.hosts: list[FleetHost] = []
@@ -119,7 +121,8 @@ class Fleet:
         cable = None if self._networks is None else self._networks.make()
         url = self.url if cable is None else cable.url(self.url)
         terms = json.dumps(attrs.asdict(attrs.evolve(self._terms, version=self.version)))
-        command = [sys.executable, "-m", "proof.fleet.host", url, name, terms]
+        wrong = ["proof.fleet.wrong_clock", f"{self._terms.clocks_s:g}"] if self._terms.clocks_s else []
+        command = [sys.executable, "-m", *wrong, "proof.fleet.host", url, name, terms]
         command = command if cable is None else cable.command(command)
         with self._errors.open("a") as errors:
             process = subprocess.Popen(  # noqa: S603 - this very package
@@ -245,7 +248,7 @@ class Fleet:
     def check(self) -> int:
         """Compare what was heard with the whole history; how many receipts that has. Raises `PromiseNotKept`."""
         history = read_history(self.url)
-        found = contradictions(history, self.acknowledged)
+        found = [*contradictions(history, self.acknowledged), *wrong_times(self.url, self.since)]
         expect(not found, "\n".join(found[:20]))
         return len(history.received)
 
@@ -301,6 +304,7 @@ def fleet(
     terms = Terms(lease_s=lease_s, renew_s=renew_s, runtimes=RUNTIMES, clocks_s=clocks_s, mistakes=tuple(sown))
     with tempfile.TemporaryDirectory() as folder:
         made = Fleet(url, Path(folder), terms, networks)
+        made.since = server_time(url)
         try:
             for each in [made.start() for _ in range(hosts)]:
                 made.wait_for(each, "ready")

@@ -27,7 +27,7 @@ def no_lock() -> None:
     """A group does not lock the runtimes that it names."""
     statements = {name: sql.replace("FOR NO KEY UPDATE", "") for name, sql in engine.writing_statements().items()}
     _ENGINE.writing_statements = lambda: statements
-    _WRITER._LOCK = translated(  # noqa: SLF001 - it is sown there
+    _WRITER.LOCK = translated(
         "SELECT runtime FROM runtimes WHERE runtime_id = ANY(CAST(:ids AS text[])) ORDER BY runtime_id"
     )
 

@@ -5,7 +5,6 @@ Content is printed where it is what was asked for (`messages`, `state`), and els
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final
@@ -83,7 +82,7 @@ async def inbox(output: Output, target: str, runtime: str, *, ended: bool, conte
                 break
         if found and not ended and not output.json:
             with suppress(Unreadable):  # what waits is listed all the same
-                told = await look.read(partial(explain, runtime_id=wanted, now=time.time(), no_host=look.alone))
+                told = await look.read(partial(explain, runtime_id=wanted, now=look.now(), no_host=look.alone))
                 if told["owner"] is None:
                     output.note(told["because"])
     lines = [{**attrs.asdict(each), "payload": _shown(each.payload), "result": _shown(each.result)} for each in found]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from functools import partial
@@ -39,7 +38,7 @@ async def why(output: Output, target: str, runtime: str) -> None:
     """Say why RUNTIME of the store TARGET does not run: as it is stored, and what its host alone knows where one lives."""
     async with look_into(target, seams=seams()) as look:
         name = check_runtime_id(runtime)
-        told = await look.read(partial(explain, runtime_id=name, now=time.time(), no_host=look.alone))
+        told = await look.read(partial(explain, runtime_id=name, now=look.now(), no_host=look.alone))
     if told["owner"] is not None and told["unfinished_inputs"]:
         with suppress(Error):  # what is on disk stands where the store cannot be opened as a host
             async with open_supervisor(target, behaviours={}, seams=seams(), drain_s=0) as supervisor:

@@ -23,6 +23,7 @@ from tenure.persistence.seams.limits import Limits
 from .protocol.errors import Lost, is_not_yet
 from .protocol.patience import SILENCE_S, PatientConnection
 from .protocol.wire import Wire
+from .server.clock import CLOCK, ServerClock
 from .server.keeping import KEEPING, Keeping, commit_setting
 from .server.timeline import TIMELINE, Timeline, drawn_in
 from .target import Target
@@ -64,13 +65,17 @@ class Connecting:
         durability: What the server has to keep of what it acknowledges; None, until it is known: what a disk does.
         timeline: That on which the host has opened it, and the only one on which it goes on; None before that, and for looks.
         sessions: The name of the sessions that are made here (`application_name`).
+        clock: The server's time, for which each connection asks.
     """
 
-    def __init__(self, target: Target, limits: Limits, durability: DurabilityClass | None) -> None:
+    def __init__(
+        self, target: Target, limits: Limits, durability: DurabilityClass | None, clock: ServerClock | None = None
+    ) -> None:
         """Connect to nothing yet."""
         self.target = target
         self.limits = limits
         self.durability = durability
+        self.clock = ServerClock() if clock is None else clock
         self.timeline: Timeline | None = None
         self.sessions = name_of_sessions(secrets.token_hex(8), limits.lease_s)
 
@@ -102,6 +107,7 @@ class Connecting:
         except OSError as exc:  # of this process: it has no descriptor left for what waits for the server
             raise Again(str(exc)) from exc
         connection.patience_s = self._patience_s + min(self.limits.busy_s, SILENCE_S)
+        asked_at = self.clock.asking()
         try:
             cursor = connection.execute(self._settings(lock_s, writes=writes))
             cursor.nextset()
@@ -114,8 +120,9 @@ class Connecting:
             raise CannotOpen(path=self.target.shown, detail=str(exc).strip()) from exc
         try:
             self._check_timeline(Timeline(system=row[0], number=row[1], drawn=row[2]))
+            self.clock.answered(asked_at, row[3])
             if writes:
-                Keeping(row[3], row[4], row[5], row[-1]).check(self.durability)
+                Keeping(row[4], row[5], row[6], row[-1]).check(self.durability)
         except BaseException:
             connection.close()
             raise
@@ -204,7 +211,7 @@ class Connecting:
         calls.append(sql.SQL(_NO_TRANSACTION_TIMEOUT))
         # Before it is opened there may be no tables to ask.
         drawn = sql.SQL("0") if self.timeline is None else drawn_in(self.target.schema)
-        asked: list[sql.Composable] = [*map(sql.SQL, TIMELINE), drawn]
+        asked: list[sql.Composable] = [*map(sql.SQL, TIMELINE), drawn, sql.SQL(CLOCK)]
         if writes:
             asked += [sql.SQL(each) for each in KEEPING]
             calls.append(sql.SQL(commit_setting(self.durability)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final, NoReturn, final
 
 from attrs import evolve
@@ -16,6 +17,7 @@ from tenure.persistence.seams.seams import Seams
 
 from .engine import PostgresEngine
 from .opening import script
+from .server.clock import ServerClock
 from .server.options import postgres_options
 from .target import target_of
 
@@ -34,7 +36,9 @@ class PostgresDoor:
         self._target = target_of(target)
         self._options = postgres_options(seams)
         self.limits = limits if limits.verdict_s is not None else evolve(limits, verdict_s=VERDICT_S)
-        self._seams = seams
+        self._clock = ServerClock()
+        # A clock that was given is that of a proof, and decides.
+        self.seams = evolve(seams, wall_clock=self._clock) if seams.wall_clock is time.time else seams
 
     @property
     def place(self) -> str:
@@ -46,7 +50,7 @@ class PostgresDoor:
 
     def engine(self, durability: DurabilityClass | None) -> PostgresEngine:
         """See `Door.engine`."""
-        return PostgresEngine(self._target, durability, self.limits, self._seams, self._options)
+        return PostgresEngine(self._target, durability, self.limits, self.seams, self._options, self._clock)
 
     def look(self) -> PostgresLook:
         """See `Door.look`."""

@@ -41,6 +41,7 @@ from .opening import (
     make_ready,
 )
 from .protocol.translation import Statement, key_columns, translated
+from .server.clock import ServerClock
 from .server.keeping import class_of
 from .server.line import ServerLine
 from .server.options import PostgresOptions
@@ -69,7 +70,13 @@ class PostgresEngine:
     alone = False
 
     def __init__(
-        self, target: Target, durability: DurabilityClass | None, limits: Limits, seams: Seams, options: PostgresOptions
+        self,
+        target: Target,
+        durability: DurabilityClass | None,
+        limits: Limits,
+        seams: Seams,
+        options: PostgresOptions,
+        clock: ServerClock,
     ) -> None:
         """Keep what opening needs; touch nothing."""
         self._target = target
@@ -77,7 +84,7 @@ class PostgresEngine:
         self._limits = limits
         self._view_s = limits.busy_s / MOST_VIEWS
         self._wall_clock = seams.wall_clock
-        self._connecting = Connecting(target, limits, durability)
+        self._connecting = Connecting(target, limits, durability, clock)
         self._sql = load_statements("postgres/statements.sql")
         self._statements = _translated(self._sql)
         self.authority_key: str | None = None

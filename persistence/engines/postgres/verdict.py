@@ -15,19 +15,12 @@ from .connecting import PAUSE_S, REFUSALS, Connecting
 from .locks import end_stalled
 from .protocol.errors import LOCK_NOT_AVAILABLE, Lost
 from .protocol.translation import translated
-from .protocol.wire import Wire, command, plain
-from .server.keeping import STANDBYS
+from .protocol.wire import Wire, command
+from .server.standbys import STANDBYS_THERE, waits_for_standbys
 
 _VERDICT: Final = translated(
     "UPDATE hosts SET group_number = group_number WHERE host = :host AND incarnation = :incarnation RETURNING group_number"
 )
-
-STANDBYS_THERE: Final = plain(f"SELECT {STANDBYS}, CAST(pg_conf_load_time() AS text)")
-"""Asks whether COMMIT waits for a standby, and when this session has read its settings last.
-
-Where the names are emptied, a COMMIT that waits is let go as if a standby had confirmed it. So who asks before and after it
-takes no other answer: they may have been emptied, and set again.
-"""
 
 
 @final
@@ -121,8 +114,3 @@ class Verdict:
         except Lost as exc:
             raise Again(str(exc)) from exc
         return answer.error is None and waits_for_standbys(before) and answer.rows() == before
-
-
-def waits_for_standbys(rows: Sequence[Row]) -> bool:
-    """What `STANDBYS_THERE` was answered: whether COMMIT waits for one."""
-    return bool(rows) and bool(rows[0][0])

@@ -39,11 +39,13 @@ from .protocol.errors import LASTING, LOCK_NOT_AVAILABLE, Lost, ServerError, map
 from .protocol.translation import Statement, translated
 from .protocol.values import array_of
 from .protocol.wire import Answer, Answered, Command, Wire, command, plain
+from .server.clock import CLOCK
 from .server.line import elsewhere
+from .server.standbys import STANDBYS_THERE, Standbys
 from .strands.alike import Asked, Sent, gathered
 from .strands.lanes import Lane, carry_out
 from .user_queries import Query
-from .verdict import STANDBYS_THERE, Verdict, waits_for_standbys
+from .verdict import Verdict
 
 RECONNECT_S: Final = 0.5
 """Seconds for which one try of a group waits for a connection; the group is tried again for `Limits.busy_s`."""
@@ -57,6 +59,7 @@ _ROLLBACK: Final = plain("ROLLBACK")
 _SAVEPOINT: Final = plain("SAVEPOINT one_commit")
 _RELEASE: Final = plain("RELEASE one_commit")
 _UNDO: Final = plain("ROLLBACK TO one_commit")
+_TIME: Final = plain(f"SELECT {CLOCK}")
 
 
 @final
@@ -87,8 +90,8 @@ class Writer:
         self._in_savepoint = False
         self._met_lock = False  # which one did not give up in time
         self.tables = tuple(sorted(tables))
-        self._awaits_standbys = connecting.durability is DurabilityClass.QUORUM
-        self._standbys: Sequence[Row] = ()  # as it was answered before
+        self._clock = connecting.clock
+        self._standbys = Standbys(awaited=connecting.durability is DurabilityClass.QUORUM)
         self._verdict = Verdict(connecting)
 
     # Statements
@@ -163,8 +166,9 @@ class Writer:
 
     def begin(self, group: Group, /) -> Begun:
         """See `WriteConnection.begin`."""
-        now = read_clock(self._wall_clock)
         self._connect()
+        asked_at = self._clock.asking()
+        now = read_clock(self._wall_clock)
         self._group = group
         wanted = self._keys.begin()
         reached = group.reached
@@ -178,14 +182,13 @@ class Writer:
         if named:
             commands += [command("locks", LOCK, self._named), command("versions", VERSIONS, self._named)]
         checked = len(commands)
-        if self._awaits_standbys:
-            commands.append(STANDBYS_THERE)
-        commands += [asked for _, asked in wanted]
+        times = [_TIME] if self._clock.is_due else []
+        commands += [*self._standbys.asks, *times, *[asked for _, asked in wanted]]
         answers = self._flush(commands)
-        if self._awaits_standbys:
-            self._standbys = answers[checked].rows()
-            if not waits_for_standbys(self._standbys):
-                raise Again("the server waits for no standby any more")
+        timed = checked + len(self._standbys.asks)
+        self._standbys.begun(answers[checked:timed])
+        for answer in answers[timed : timed + len(times)]:
+            self._clock.answered(asked_at, int(answer.rows()[0][0]))
         for (table, _), answer in zip(reversed(wanted), reversed(answers), strict=False):
             self._keys.take(table, answer)
         versions: Mapping[str, int] = versions_in(answers[4]) if named else {}
@@ -202,7 +205,7 @@ class Writer:
         self._connect()
         self._group = None
         self._keys.begin()
-        self._standbys = self._flush([_BEGIN, ALONE, STANDBYS_THERE])[-1].rows()
+        self._standbys.noted(self._flush([_BEGIN, ALONE, STANDBYS_THERE])[-1])
 
     def commit(self) -> Versions:
         """See `WriteConnection.commit`. An answer that was lost is asked for on a new connection."""
@@ -210,8 +213,7 @@ class Writer:
         versions = [command("versions", VERSIONS, self._named)] if group is not None else []
         commands, self._waiting = [*self._waiting, *versions, _COMMIT], []
         committed = len(commands) - 1
-        if self._awaits_standbys:
-            commands.append(STANDBYS_THERE)
+        commands += self._standbys.asks
         wire = self._living()
         warnings = wire.warnings
         try:
@@ -226,16 +228,11 @@ class Writer:
         if answers[committed].tag != b"COMMIT":
             message = "the server has rolled back"
             raise Again(message)
-        if self._awaits_standbys:
-            # It has landed. Where its wait for a standby was cancelled, the verdict is a commit after it, which waits.
-            cancelled, there = wire.warnings != warnings, answers[-1].rows()
-            if not cancelled and not waits_for_standbys(there):
-                message = "the server has stopped to wait for standbys: whether one has the group is not known"
-                raise UnknownOutcome(message)
-            if cancelled or there != self._standbys:  # then the names may have been emptied, and set again
-                wire.close()
-                self._wire = None
-                self._wire = self._verdict.of(group, "it is not known whether a standby was waited for")
+        # It has landed. Where its wait for a standby was cancelled, the verdict is a commit after it, which waits.
+        if not self._standbys.have_it(answers[committed + 1 :], cancelled=wire.warnings != warnings):
+            wire.close()
+            self._wire = None
+            self._wire = self._verdict.of(group, "it is not known whether a standby was waited for")
         return versions_in(answers[committed - 1]) if versions else {}
 
     def rollback(self) -> None:

@@ -38,7 +38,7 @@ class SqliteDoor:
         self._path = path_of(target)
         self._options = sqlite_options(seams)
         self.limits = limits
-        self._seams = seams
+        self.seams = seams
 
     @property
     def strongest(self) -> DurabilityClass:
@@ -56,11 +56,11 @@ class SqliteDoor:
 
     def engine(self, durability: DurabilityClass | None) -> SqliteEngine:
         """See `Door.engine`."""
-        return SqliteEngine(self._path, load_statements(), durability or self.strongest, self.limits, self._seams)
+        return SqliteEngine(self._path, load_statements(), durability or self.strongest, self.limits, self.seams)
 
     def look(self) -> SqliteLook:
         """See `Door.look`."""
-        return SqliteLook(self._path, self.engine(DurabilityClass.DISK), self._seams)
+        return SqliteLook(self._path, self.engine(DurabilityClass.DISK), self.seams)
 
     def back_up(self, target: str, /) -> SqliteCopying:
         """See `Door.back_up`."""
@@ -79,7 +79,7 @@ class SqliteDoor:
     def cut_log(self) -> LogCut:
         """See `Door.cut_log`."""
         engine = SqliteEngine(
-            self._path, load_statements(), DurabilityClass.DISK, self.limits, self._seams, cut_damage=True
+            self._path, load_statements(), DurabilityClass.DISK, self.limits, self.seams, cut_damage=True
         )
         with mapped_os_errors(self._path):
             check_store(self._path, self._options.files, self._options.vfs)
@@ -95,7 +95,7 @@ class SqliteDoor:
         return LogCut(cut=engine.has_cut, last_fence_token=row[0] if row else 0)
 
     def _copier(self) -> Copier:
-        return Copier(self._options.files, self._options.locks, self.limits.busy_s, self._seams.random)
+        return Copier(self._options.files, self._options.locks, self.limits.busy_s, self.seams.random)
 
 
 @final

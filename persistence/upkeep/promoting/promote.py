@@ -187,7 +187,7 @@ class Promoting:
             if still:
                 self._wait(self._limits.lease_s)
             with source.writing() as connection:
-                source.bury(still, self._now())
+                source.bury(still, _now(self._source))
                 store_id = source.store_id()
                 target = self._open_target(open_ends, source)
                 into = LogicalHash()
@@ -201,7 +201,7 @@ class Promoting:
                     store_id=store_id,
                     place=source.place,
                     logical_hash="",
-                    promoted_at=self._now(),
+                    promoted_at=_now(self._target),
                 )
                 with target.writing():
                     target.check_free(source)  # once more, now that no host comes in between
@@ -213,7 +213,7 @@ class Promoting:
                     pour_rows(connection, target.connection, self._between)
                     write_whereabouts(target.connection, whole)
                 self._prove(target, found)
-                gone = evolve(whole, state=PromotionState.GONE, place=target.place, promoted_at=self._now())
+                gone = evolve(whole, state=PromotionState.GONE, place=target.place, promoted_at=_now(self._source))
                 write_whereabouts(connection, gone)
             return self._arrive(target, gone, found)
 
@@ -258,7 +258,7 @@ class Promoting:
         _check_equal(target, found.logical_hash, brought.logical_hash)
 
     def _arrive(self, target: End, gone: Whereabouts, found: Found) -> Promotion:
-        here = evolve(gone, state=PromotionState.HERE, place=self._source.place, promoted_at=self._now())
+        here = evolve(gone, state=PromotionState.HERE, place=self._source.place, promoted_at=_now(self._target))
 
         def arrive() -> None:
             with target.writing() as connection:
@@ -298,8 +298,10 @@ class Promoting:
         if self._stopped.is_set():
             raise Stopped
 
-    def _now(self) -> float:
-        return read_clock(self._seams.wall_clock)
+
+def _now(door: Door) -> float:
+    """The time that is stored there."""
+    return read_clock(door.seams.wall_clock)
 
 
 def _check_equal(target: End, found: str, expected: str) -> None:

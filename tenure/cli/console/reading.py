@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final, TypeVar, final
@@ -152,7 +151,7 @@ async def portrait(runtime: str, opened: Look) -> Portrait:
     runtime_id = check_runtime_id(runtime)
 
     def read(statements: Statements) -> Portrait:
-        why = explain(statements, runtime_id, time.time(), no_host=opened.alone)
+        why = explain(statements, runtime_id, opened.now(), no_host=opened.alone)
         inputs = list_inbox(statements, runtime_id)
         run = find_run(statements, runtime_id, None)
         entries = [] if run is None else entries_after(statements, *run, after=0)[1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 
 import click
@@ -23,7 +22,7 @@ async def metrics(output: Output, target: str) -> None:
     """
     async with look_into(target, seams=seams()) as look:
         numbers = await look.read(partial(read_numbers, held=True))
-        families = families_of_store(numbers, look.stored_bytes(), look.free_bytes(), time.time())
+        families = families_of_store(numbers, look.stored_bytes(), look.free_bytes(), look.now())
     if output.json:
         values = [
             {"name": family.name, "labels": dict(zip(family.labels, labels, strict=True)), "value": value}
