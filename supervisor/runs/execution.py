@@ -91,6 +91,7 @@ from .recording.restart import (
 from .recording.step_terms import is_cut
 from .resting.sleepers import Sleepers
 from .run import Run
+from .stepping.calls import Calls
 
 _TYPED: Final = (Error, Unstorable, NeedsAttention)
 """What may end a run where no code of the user runs; `NeedsAttention` was raised before, and the behaviour has swallowed it.
@@ -121,14 +122,14 @@ class Execution:
         self._behaviours = behaviours
         self._payload_types = {kind: behaviour.payload_type for kind, behaviour in behaviours.items()}
         self._kinds: dict[PayloadType, Kinds] = {}
-        self._step_executor = steps
+        self._calls = Calls(steps, ground_of(store))
         self._publisher = publisher
         self._log = log
         self._end_with = end_with
         self._on_half = log.record_half_full
         self._flushes = flushes
         self._sleepers = sleepers
-        self._hooks = ground_of(store).hooks
+        self._hooks = self._calls.hooks
         self._deadline = trio.current_effective_deadline()
 
     async def execute(self, actor: RuntimeActor, begun: RunBegun, *, instrumented: bool = False) -> None:
@@ -192,7 +193,7 @@ class Execution:
             self._kinds[behaviour.payload_type] = kinds
         try:
             parts = RunParts(
-                entering, begun, journal, behaviour, self._step_executor, kinds, self._publisher, followed=followed
+                entering, begun, journal, behaviour, self._calls, kinds, self._publisher, followed=followed
             )
             run = Run(parts)
         except _TYPED:

@@ -17,7 +17,6 @@ from tenure.persistence.facets.runs.runs import (
     RunBegun,
 )
 from tenure.persistence.model.values import InputId
-from tenure.persistence.seams.executors import Executor
 from tenure.persistence.writing.group import Outcome
 from tenure.supervisor.accepting.payloads import Kinds
 
@@ -37,10 +36,11 @@ from .recording.attention import Unstorable
 from .recording.chance import Chance
 from .recording.entering import Entering
 from .recording.parallel import Parallel
-from .recording.results import Results
 from .recording.step_terms import StepRules
 from .steering import Steering
-from .steps import Steps
+from .stepping.calls import Calls
+from .stepping.results import Results
+from .stepping.steps import Steps
 
 
 @final
@@ -66,18 +66,18 @@ class RunParts:
         begun: RunBegun,
         journal: Journal,
         rules: StepRules,
-        executor: Executor,
+        calls: Calls,
         kinds: Kinds,
         peers: Peers,
         *,
         followed: Followed | None = None,
     ) -> None:
-        """Begin; `peers` hear of each commit that has landed, but of the last. `executor` has the threads of sync steps."""
+        """Begin; `peers` hear of each commit that has landed, but of the last. `calls` carry out the functions of its steps."""
         self.begun = begun
         self.entering = entering
         self.followed = followed
         self._rules = rules
-        self._executor = executor
+        self._calls = calls
         self._journal = journal
         self._kinds = kinds
         self.messages = OwnMessages(begun.base_count, entering.record.main)
@@ -102,7 +102,7 @@ class RunParts:
     def steps(self) -> Steps:
         """Its steps and sleeps."""
         results = Results(self.entering.store, self.begun.run, self._journal.entries)
-        return Steps(self.entering, self._executor, self._rules, results)
+        return Steps(self.entering, self._calls, self._rules, results)
 
     @cached_property
     def parallel(self) -> Parallel:

@@ -16,10 +16,10 @@ from tenure.persistence.model.entries import Repeat
 from tenure.persistence.seams.nursery import background
 from tenure.portals.cancelling import wait_shielded
 from tenure.portals.portal import Portal, in_loop
-from tenure.supervisor.runs.bounded import is_async
 from tenure.supervisor.runs.recording.parallel import Sides
 from tenure.supervisor.runs.recording.step_terms import StepTerms
 from tenure.supervisor.runs.run import Run as TrioRun, parts_of
+from tenure.supervisor.runs.stepping.bounded import is_async
 
 from .body import Body
 from .steps import is_on_loop, on_loop

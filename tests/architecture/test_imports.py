@@ -88,6 +88,7 @@ ROOMS = {
         "output",
         "runs/resting",
         "runs/recording",
+        "runs/stepping",
         "runs/inputs",
         "runs/keeping",
         "runs",

@@ -11,7 +11,7 @@ import pytest
 from trio.testing import MockClock
 
 import tenure
-from tenure.supervisor.runs.recording.results import (
+from tenure.supervisor.runs.stepping.results import (
     WINDOW_BYTES,
     WINDOW_COUNT,
 )

@@ -7,7 +7,7 @@ import pytest
 from proof.power_cuts.whole_record import WholeRecord, WholeRecordCheck
 from tenure.persistence.model.entries import Repeat
 from tenure.supervisor.runs.recording.flight import Flight
-from tenure.supervisor.runs.steps import Steps
+from tenure.supervisor.runs.stepping.steps import Steps
 from tenure.testing import PowerCut, PowerCutFailure
 from tenure.testing.power_cut_fixture import PowerCutFixture
 

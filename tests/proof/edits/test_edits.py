@@ -22,7 +22,7 @@ from tenure.supervisor.runs.recording.matching import (
     Asked,
     Found,
 )
-from tenure.supervisor.runs.steps import Steps
+from tenure.supervisor.runs.stepping.steps import Steps
 
 SHARE = 1_000
 """One case of so many is in the suite."""

@@ -22,7 +22,7 @@ from tenure.supervisor.runs.recording.matching import (
     Asked,
     Found,
 )
-from tenure.supervisor.runs.steps import Steps
+from tenure.supervisor.runs.stepping.steps import Steps
 from tests.kit.sown import Mistake, broken_by_seed
 
 SHARE = (41, 51)

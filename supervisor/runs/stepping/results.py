@@ -15,8 +15,7 @@ from tenure.persistence.facets.runs import entries
 from tenure.persistence.facets.runs.entries import RecordedEntry
 from tenure.persistence.reading.patience import patiently
 from tenure.persistence.store import Store
-
-from .attention import NeedsAttention
+from tenure.supervisor.runs.recording.attention import NeedsAttention
 
 WINDOW_COUNT: Final = 256
 """Most results that are read together."""

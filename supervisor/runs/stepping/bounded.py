@@ -17,8 +17,7 @@ import trio
 
 from tenure.persistence.seams.nursery import contained
 from tenure.persistence.seams.step_threads import StepThreads, StepWork
-
-from .recording.flight import Flight
+from tenure.supervisor.runs.recording.flight import Flight
 
 _NONE: Final = outcome.Error(trio.ClosedResourceError("the loop ended under the step"))
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from inspect import isawaitable
 from typing import Any, final
 
 import trio
 
-from tenure.errors import InvalidInput, LimitReached, PayloadTooLarge, RunEnded, StepFailed
-from tenure.persistence.facets.ownership.ownership import RenewLease
+from tenure.errors import InvalidInput, LimitReached, PayloadTooLarge, StepFailed
 from tenure.persistence.facets.runs.entries import (
     RecordedEntry,
     SettleEntry,
@@ -20,43 +18,36 @@ from tenure.persistence.model.codec import decode, digest, encode
 from tenure.persistence.model.entries import EntryKind, EntryStatus, Repeat
 from tenure.persistence.model.numbers import shown
 from tenure.persistence.model.values import check_step_name
-from tenure.persistence.seams.executors import Executor
 from tenure.persistence.seams.nursery import contained, is_for_others
-from tenure.persistence.seams.step_threads import GIVEN_UP, StepThreads, StepWork
-from tenure.persistence.store import ground_of
+from tenure.persistence.seams.step_threads import GIVEN_UP
 from tenure.supervisor.accepting.classes import Misfit, name_of
 from tenure.supervisor.operators.instrumented_runs import InstrumentedStep
-from tenure.supervisor.output.saying import VOICE, Voice
+from tenure.supervisor.runs.recording.attention import NeedsAttention
+from tenure.supervisor.runs.recording.entering import Entering
+from tenure.supervisor.runs.recording.flight import Flight
+from tenure.supervisor.runs.recording.matching import Asked, Differs, has_ended
+from tenure.supervisor.runs.recording.parallel import Sides
+from tenure.supervisor.runs.recording.restart import describe
+from tenure.supervisor.runs.recording.step_terms import DEFAULT_TERMS, StepRules, StepTerms, tries_again
+from tenure.supervisor.runs.recording.verdicts import DidNotRun, Ran, StepInDoubt
+from tenure.supervisor.runs.resting.staying import stay
+from tenure.supervisor.runs.resting.waits import Wait
 
-from .bounded import Begins, BoundedCall, is_async, leave_behind, until_over
-from .recording.attention import NeedsAttention
-from .recording.entering import Entering
-from .recording.flight import Flight
-from .recording.matching import Asked, Differs, has_ended
-from .recording.parallel import Sides
-from .recording.restart import describe
-from .recording.results import Results
-from .recording.step_terms import DEFAULT_TERMS, StepRules, StepTerms, tries_again
-from .recording.verdicts import DidNotRun, Ran, StepInDoubt
-from .resting.staying import stay
-from .resting.waits import Wait
-
-Function = Callable[..., Awaitable[Any] | Any]
+from .calls import Calls, Function
+from .results import Results
 
 
 @final
 class Steps:
     """Executes and gives back the steps of one run."""
 
-    def __init__(self, entering: Entering, executor: Executor, rules: StepRules, results: Results) -> None:
+    def __init__(self, entering: Entering, calls: Calls, rules: StepRules, results: Results) -> None:
         """Bind the steps to their run."""
         self._entering = entering
         self._results = results
         self._store = entering.store
-        self._ground = ground_of(self._store)
-        self._hooks = self._ground.hooks
         self._actor = entering.actor
-        self._executor = executor
+        self._calls = calls
         self._rules = rules
         self._classes = rules.classes
         self._name: object = self
@@ -269,11 +260,13 @@ class Steps:
         self, flight: Flight, function: Function, returned: Any, terms: StepTerms, *, instrumented: bool = False
     ) -> tuple[bytes, Any]:
         """The result, as it is recorded and as the behaviour gets it: always through JSON, as from its record."""
-        if self._hooks.call is not None and not instrumented:
-            with InstrumentedStep(self._hooks, self._actor, self._entering.run_id, flight):
+        if self._calls.hooks.call is not None and not instrumented:
+            with InstrumentedStep(self._calls.hooks, self._actor, self._entering.run_id, flight):
                 return await self._execute(flight, function, returned, terms, instrumented=True)
         with trio.CancelScope() as scope:
-            given = await self._call(flight.asked.name, flight, function, scope, terms.timeout_s)
+            given = await self._calls.call(
+                self._entering, flight, function, scope, terms.timeout_s, self._rules.grace_s
+            )
             result = self.encode_result(given if returned is None else self._classes.plain_result(given, returned))
             value = decode(result, "step", self._entering.run_id)
             if returned is None:
@@ -317,78 +310,6 @@ class Steps:
         if len(encoded) > limit:
             raise PayloadTooLarge(size=len(encoded), limit=limit)
         return encoded
-
-    async def _call(
-        self,
-        name: str,
-        flight: Flight,
-        function: Function,
-        scope: trio.CancelScope,
-        timeout_s: float | None,
-    ) -> Any:
-        while True:
-            await self._entering.occupancy.hold()
-            await self._hold_lease(flight)
-            if not self._actor.executes(self._entering.run_id):
-                raise RunEnded(run_id=self._entering.run_id)
-            if timeout_s is not None:
-                scope.relative_deadline = timeout_s
-            self._entering.executing += 1
-            self._entering.executed += 1
-            flight.voice = Voice(self._entering.saying, flight.place)
-            voice = VOICE.set(flight.voice)
-            begins: Begins | None = None
-            try:
-                if is_async(function):
-                    return await self._call_async(name, flight, function, timeout_s)
-                begins = Begins(flight, function, self._may_begin)
-                work = self._work(name, begins)
-                if timeout_s is not None:
-                    flight.over = partial(until_over, self._executor, work)
-                flight.awaits_thread = True
-                started, result = await self._executor.run(work)
-                if started:
-                    return await self._wait_for(name, flight, result, timeout_s) if isawaitable(result) else result
-            finally:
-                if begins is not None:
-                    begins.left = True
-                    flight.awaits_thread = False
-                flight.voice.open = False
-                if self._entering.saying.speech is not None:
-                    flight.voice.close()
-                VOICE.reset(voice)
-                self._entering.executing -= 1
-
-    async def _call_async(self, name: str, flight: Flight, function: Function, timeout_s: float | None) -> Any:
-        if timeout_s is None:
-            flight.begun = True
-            return await contained(function)
-        if isinstance(self._executor, StepThreads):
-            self._executor.check_room()
-        call, work = BoundedCall(function), self._work(name, function)
-        flight.begun, flight.over = True, call.over.wait
-        return await call.wait(self._rules.grace_s, partial(leave_behind, self._executor, work))
-
-    async def _wait_for(self, name: str, flight: Flight, given: Awaitable[Any], timeout_s: float | None) -> Any:
-        """A sync function has returned what is to be awaited, as ``lambda: fetch(1)`` does: that is part of the step."""
-        flight.awaits_thread = False
-        return await self._call_async(name, flight, lambda: given, timeout_s)
-
-    def _work(self, name: str, function: Callable[[], Any]) -> StepWork[Any]:
-        return StepWork(
-            runtime_id=self._entering.runtime_id, run_id=self._entering.run_id, name=name, function=function
-        )
-
-    def _may_begin(self) -> bool:
-        # In the worker thread: the host may have slept, or the run may have been dropped, while this waited for one.
-        return self._actor.executes(self._entering.run_id) and not self._ground.lease_lapsed()
-
-    async def _hold_lease(self, flight: Flight) -> None:
-        """No step body starts on a lapsed lease (design §4): the token must be found good again first."""
-        if not flight.dispatched:  # else it would be in doubt, and has not begun
-            await stay(self._entering)
-        while self._ground.lease_lapsed():
-            await self._actor.channel.commit_in_turn(RenewLease())
 
 
 def _check_function(function: object) -> None:
