@@ -34,12 +34,9 @@ from tenure.persistence.store import ground_of
 from tenure.supervisor.accepting.tickets import Outcome
 
 from .boundaries import Boundaries
+from .recording.asked import Asked, has_ended
 from .recording.entering import Entering
 from .recording.flight import Flight
-from .recording.matching import (
-    Asked,
-    has_ended,
-)
 from .resting.holding import is_on_hold, wait_out_hold
 from .resting.waits import Wait
 

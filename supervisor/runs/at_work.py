@@ -6,9 +6,9 @@ from tenure.actors.runtime_actor import RuntimeActor
 from tenure.persistence.model.entries import EntryKind
 from tenure.persistence.upkeep.why import human
 
+from .recording.asked import list_entries
 from .recording.entering import Entering
 from .recording.flight import Flight
-from .recording.matching import list_entries
 
 
 def doing(actor: RuntimeActor, now: float) -> str | None:

@@ -41,15 +41,10 @@ from .inputs.batch import Batch
 from .keeping.journal import Journal
 from .keeping.own_messages import OwnMessages
 from .keeping.own_values import OwnValues
+from .recording.asked import Asked, Differs, asked_by, was_cut_before_it_began
 from .recording.branch import NOTHING as NOTHING_BEFORE, Branch, Message
 from .recording.entering import Entering
 from .recording.flight import Flight, check_ends
-from .recording.matching import (
-    Asked,
-    Differs,
-    asked_by,
-    was_cut_before_it_began,
-)
 
 NOTHING: Final = digest(b"[]")
 """The digest of no arguments."""

@@ -34,12 +34,9 @@ from .boundaries import (
 )
 from .inputs.batch import Batch
 from .inputs.run_input import RunInput
+from .recording.asked import Asked, was_cut_before_it_began
 from .recording.attention import NeedsAttention
 from .recording.entering import Entering
-from .recording.matching import (
-    Asked,
-    was_cut_before_it_began,
-)
 from .resting.holding import is_on_hold, wait_out_hold
 from .resting.waits import Wait
 

@@ -20,10 +20,10 @@ from tenure.persistence.model.labels import Labels, check_labels
 from tenure.persistence.model.values import LogicalRuntimeId, SessionId, check_runtime_id
 from tenure.persistence.reading.patience import patiently
 from tenure.supervisor.runs.boundaries import Boundaries
+from tenure.supervisor.runs.recording.asked import Asked, has_ended
 from tenure.supervisor.runs.recording.branch import Branch, check_outside_of_steps
 from tenure.supervisor.runs.recording.entering import Entering
 from tenure.supervisor.runs.recording.flight import Flight
-from tenure.supervisor.runs.recording.matching import Asked, has_ended
 
 
 @final

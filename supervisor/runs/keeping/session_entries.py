@@ -9,9 +9,9 @@ import trio
 
 from tenure.errors import InvalidInput
 from tenure.persistence.model.entries import EntryKind, EntryStatus
+from tenure.supervisor.runs.recording.asked import Asked
 from tenure.supervisor.runs.recording.branch import Branch
 from tenure.supervisor.runs.recording.entering import Entering
-from tenure.supervisor.runs.recording.matching import Asked
 
 
 @contextmanager

@@ -27,10 +27,11 @@ from tenure.persistence.writing.group import Outcome
 from tenure.supervisor.output.saying import Saying
 from tenure.supervisor.runs.resting.waits import Wait
 
+from .asked import Asked, Differs, Found, is_in_doubt, list_entries
 from .attention import Fault
 from .branch import BRANCH, NOTHING, Branch, Standing, after_its_end, check_outside_of_steps
 from .flight import Flight, cut_before, mark
-from .matching import Asked, Differs, Found, Record, is_in_doubt, list_entries
+from .matching import Record
 from .occupancy import Occupancy
 from .step_terms import cut_in, is_cut
 

@@ -13,8 +13,8 @@ from tenure.persistence.model.values import LogicalRuntimeId, RunId
 from tenure.persistence.store import Store
 from tenure.supervisor.output.saying import Voice
 
+from .asked import Asked, Found, has_ended
 from .branch import Branch, Standing, still_in_flight
-from .matching import Asked, Found, has_ended
 from .restart import describe
 
 

@@ -22,12 +22,8 @@ from collections import defaultdict, deque
 from collections.abc import Iterable
 from typing import Final, final
 
-from attrs import define
-
 from tenure.errors import InvalidInput
-from tenure.persistence.facets.runs.addressed import content_digest
-from tenure.persistence.facets.runs.entries import RecordedEntry, RecordEntry
-from tenure.persistence.model.codec import digest
+from tenure.persistence.facets.runs.entries import RecordedEntry
 from tenure.persistence.model.entries import (
     CARRIED,
     MAIN,
@@ -43,76 +39,17 @@ from tenure.persistence.model.entries import (
     stands_in,
 )
 
+from .asked import Asked, Differs, Found, asked_by, described, has_ended, is_in_doubt
 from .branch import Branch, Message
 
 COUNTED: Final = frozenset({EntryKind.GATHER, EntryKind.FIRST})
 """Kinds whose number of branches is compared under every version."""
 
-OF_SESSION: Final = frozenset({EntryKind.POP, EntryKind.REWRITE, EntryKind.FORK, EntryKind.ATTACH})
-"""Kinds that a run asks of its session."""
-
 MESSAGES: Final = frozenset({EntryKind.SEND, EntryKind.ASK, EntryKind.SPAWN})
 """Kinds that are there with another runtime."""
 
-ENDED: Final = frozenset({EntryStatus.SUCCEEDED, EntryStatus.CAUGHT, EntryStatus.CANCELLED})
-"""How far an entry has come that executes nothing any more. So does a failed one that never repeats."""
-
 FAILING: Final = frozenset({EntryStatus.FAILED, EntryStatus.RETRYING})
 """How far a step has come that has failed and may be executed again."""
-
-
-class Differs(Exception):
-    """What is asked for is not what is recorded.
-
-    Attributes:
-        place: Where.
-        recorded: What stands there, for people, or None.
-        given: What was asked for, for people.
-    """
-
-    def __init__(self, place: str, recorded: str | None, given: str) -> None:
-        """Say where, and both sides."""
-        super().__init__(place, recorded, given)
-        self.place = place
-        self.recorded = recorded
-        self.given = given
-
-
-# A run that enters again makes an `Asked` and a `Found` for each step; frozen, they would take twice as long to make.
-
-
-@final
-@define(kw_only=True, slots=True, unsafe_hash=True)
-class Asked:
-    """One thing that a behaviour asks for.
-
-    Attributes:
-        kind: What it is.
-        name: Of the step; else that of the kind.
-        repeat: How it may be repeated.
-        arguments: SHA-256 of its encoded arguments.
-        call: Its call id, or None.
-        compare: Whether its arguments are compared at all.
-    """
-
-    kind: EntryKind
-    name: str
-    repeat: Repeat = Repeat.FREELY
-    arguments: bytes
-    call: str | None = None
-    compare: bool = True
-
-    def __str__(self) -> str:
-        return _text(self.kind, self.name, self.repeat, self.arguments)
-
-
-@final
-@define(slots=True)
-class Found:
-    """Where what was asked for stands, and what is recorded of it; None where it is new."""
-
-    place: str
-    entry: RecordedEntry | None
 
 
 @final
@@ -228,7 +165,7 @@ class Record:
         if not waiting:
             return None
         if waiting[0].repeat is not asked.repeat:
-            raise Differs(waiting[0].place, _describe(waiting[0]), str(asked))
+            raise Differs(waiting[0].place, described(waiting[0]), str(asked))
         entry = waiting.popleft()
         self.unreached.pop(entry.place, None)
         self.asked += 1
@@ -281,18 +218,18 @@ class Record:
 
     def _compare(self, place: str, entry: RecordedEntry, asked: Asked) -> None:
         if entry.kind is not asked.kind or entry.name != asked.name or entry.repeat is not asked.repeat:
-            raise Differs(place, _describe(entry), str(asked))
+            raise Differs(place, described(entry), str(asked))
         if not asked.compare or entry.arguments_digest == asked.arguments:
             return
         if self.compares(entry) or (has_ended(entry) and not self._take_recorded and self._is_shifted(place, asked)):
-            raise Differs(place, _describe(entry), str(asked))
+            raise Differs(place, described(entry), str(asked))
         self._given_to_others[entry.kind, entry.name, entry.arguments_digest] = entry
 
     def check_new(self, place: str, asked: Asked) -> None:
         """Raises `Differs` for what is done already: its result was given to one with other arguments, at its place."""
         done = self._given_to_others.get((asked.kind, asked.name, asked.arguments))
         if done is not None and asked.compare:
-            raise Differs(place, f"{_describe(done)} at {done.place}", str(asked))
+            raise Differs(place, f"{described(done)} at {done.place}", str(asked))
 
     def compares(self, entry: RecordedEntry) -> bool:
         """Whether the arguments of an entry must be those that are recorded, wherever else they may stand."""
@@ -324,7 +261,7 @@ class Record:
     def end(self, branch: Branch) -> None:
         """The branch returns. Raises `Differs` where something that is recorded of it is not reached."""
         if left := self.left_in(branch):
-            raise Differs(left[0].place, "; ".join([_describe(entry) for entry in left[:3]]), "the end")
+            raise Differs(left[0].place, "; ".join([described(entry) for entry in left[:3]]), "the end")
 
     def left_in(self, branch: Branch) -> list[RecordedEntry]:
         """What is recorded of a branch and not reached; of the behaviour itself: all that is not reached."""
@@ -356,43 +293,3 @@ class Record:
                 return True
             branch = branch.around
         return False
-
-
-def has_ended(entry: RecordedEntry) -> bool:
-    """Whether an entry executes nothing any more."""
-    return entry.repeat is Repeat.NEVER if entry.status is EntryStatus.FAILED else entry.status in ENDED
-
-
-def is_in_doubt(entry: RecordedEntry | RecordEntry) -> bool:
-    """Whether a scope cut off a step that never repeats after it had begun: it may have run, and nothing holds its run."""
-    return entry.repeat is Repeat.NEVER and entry.status is EntryStatus.CANCELLED and entry.error is not None
-
-
-def was_cut_before_it_began(entry: RecordedEntry) -> bool:
-    """Whether a scope cut an entry off before anything of it was on disk or had begun."""
-    return entry.status is EntryStatus.CANCELLED and entry.error is None
-
-
-def asked_by(message: Message) -> Asked:
-    """A message as it is found among what a restart has taken over."""
-    arguments = content_digest(digest(message.payload), message.terms)
-    return Asked(kind=EntryKind.SEND, name=message.target, arguments=arguments)
-
-
-def list_entries(entries: Iterable[RecordedEntry], most: int = 5) -> str:
-    """Entries for people, with their places."""
-    found = list(entries)
-    texts = [f"{_describe(entry)} at {entry.place}" for entry in found[:most]]
-    return "; ".join([*texts, f"and {len(found) - most} more"] if len(found) > most else texts)
-
-
-def _describe(entry: RecordedEntry) -> str:
-    return _text(entry.kind, entry.name, entry.repeat, entry.arguments_digest)
-
-
-def _text(kind: EntryKind, name: str, repeat: Repeat, arguments: bytes) -> str:
-    if kind is EntryKind.STEP:
-        return f"step {name}, {repeat}, with arguments {arguments.hex()[:16]}"
-    if name == str(kind) and kind not in OF_SESSION:
-        return f"a {kind}"
-    return f"{f'a {kind}' if name == str(kind) else f'{kind} {name}'} with arguments {arguments.hex()[:16]}"

@@ -27,15 +27,11 @@ from tenure.persistence.model.entries import (
 from tenure.persistence.model.numbers import shown
 from tenure.persistence.seams.nursery import contained, is_for_others
 
+from .asked import Asked, Differs, has_ended
 from .branch import Branch, within
 from .chance import keep_drawn
 from .entering import Entering
 from .flight import Flight, check_ends
-from .matching import (
-    Asked,
-    Differs,
-    has_ended,
-)
 from .occupancy import Fork
 from .step_terms import cut_in
 

@@ -22,10 +22,10 @@ from tenure.persistence.seams.nursery import contained, is_for_others
 from tenure.persistence.seams.step_threads import GIVEN_UP
 from tenure.supervisor.accepting.classes import Misfit, name_of
 from tenure.supervisor.operators.instrumented_runs import InstrumentedStep
+from tenure.supervisor.runs.recording.asked import Asked, Differs, has_ended
 from tenure.supervisor.runs.recording.attention import NeedsAttention
 from tenure.supervisor.runs.recording.entering import Entering
 from tenure.supervisor.runs.recording.flight import Flight
-from tenure.supervisor.runs.recording.matching import Asked, Differs, has_ended
 from tenure.supervisor.runs.recording.parallel import Sides
 from tenure.supervisor.runs.recording.restart import describe
 from tenure.supervisor.runs.recording.step_terms import DEFAULT_TERMS, StepRules, StepTerms, tries_again

@@ -14,13 +14,10 @@ from proof.edits.proving import prove
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.facets.runs import entries
 from tenure.persistence.model.entries import EntryStatus, Repeat
+from tenure.supervisor.runs.recording.asked import Asked, Found
 from tenure.supervisor.runs.recording.entering import (
     Entering,
     Flight,
-)
-from tenure.supervisor.runs.recording.matching import (
-    Asked,
-    Found,
 )
 from tenure.supervisor.runs.stepping.steps import Steps
 

@@ -14,13 +14,10 @@ from tenure.persistence.engines.sqlite import writer
 from tenure.persistence.facets.runs import entries
 from tenure.persistence.model.entries import EntryStatus, Repeat
 from tenure.persistence.model.values import DurabilityClass
+from tenure.supervisor.runs.recording.asked import Asked, Found
 from tenure.supervisor.runs.recording.entering import (
     Entering,
     Flight,
-)
-from tenure.supervisor.runs.recording.matching import (
-    Asked,
-    Found,
 )
 from tenure.supervisor.runs.stepping.steps import Steps
 from tests.kit.sown import Mistake, broken_by_seed

@@ -10,15 +10,9 @@ import pytest
 from tenure.errors import InvalidInput
 from tenure.persistence.facets.runs.entries import RecordedEntry
 from tenure.persistence.model.entries import EntryKind, EntryStatus, Repeat
+from tenure.supervisor.runs.recording.asked import Asked, Differs, Found, has_ended, list_entries
 from tenure.supervisor.runs.recording.branch import Branch
-from tenure.supervisor.runs.recording.matching import (
-    Asked,
-    Differs,
-    Found,
-    Record,
-    has_ended,
-    list_entries,
-)
+from tenure.supervisor.runs.recording.matching import Record
 
 
 def digest(arguments: str) -> bytes:
