@@ -1,9 +1,7 @@
 """The execution of runs: from a staged batch to the commit that ends it, well or not.
 
-Cases at the end of a behaviour: it returned, and its batch is consumed; it raised, and the attempt is counted; it did
-something else than its journal says, or reached a step whose outcome is not known, and the runtime is held; it asked the
-process to end, and is charged with a crash; the host lost its authority or its store, and nothing is counted; it was
-cancelled from outside, and the verb that did it has committed why.
+Cases at the end of a behaviour: it returned, and its batch is consumed; it was cancelled from outside, and the verb that did it
+has committed why; it asked the process to end; all else that it raised is an end that is not good (`bad_ends`).
 """
 
 from __future__ import annotations
@@ -16,40 +14,14 @@ from typing import Final, final
 import trio
 
 from tenure.actors.runtime_actor import RuntimeActor
-from tenure.errors import (
-    Closed,
-    Error,
-    Internal,
-    InvalidTransition,
-    RunEnded,
-    StaleFence,
-    StepMismatch,
-    StoreBroken,
-    Unreadable,
-)
-from tenure.persistence.commits.commit import (
-    Change,
-    CommitResult,
-)
+from tenure.errors import Error, Internal, Unreadable
+from tenure.persistence.commits.commit import CommitResult
 from tenure.persistence.facets.inbox.receipts import MintReceipt
-from tenure.persistence.facets.ownership.lifecycle import Hold
-from tenure.persistence.facets.runs.entries import DoubtEntries
 from tenure.persistence.facets.runs.following.followed import Followed
-from tenure.persistence.facets.runs.interrupted import ChargeCrash, UnstageRun
-from tenure.persistence.facets.runs.runs import FailRun, FinishRun, RunBegun
-from tenure.persistence.model.entries import add_doubts
+from tenure.persistence.facets.runs.runs import FinishRun, RunBegun
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent
-from tenure.persistence.model.texts import (
-    as_defect,
-    last_frames,
-    named,
-    storable,
-)
-from tenure.persistence.model.values import (
-    HeldReason,
-    InputId,
-    RunBoundaryReceipt,
-)
+from tenure.persistence.model.texts import as_defect
+from tenure.persistence.model.values import InputId, RunBoundaryReceipt
 from tenure.persistence.reading.patience import patiently
 from tenure.persistence.seams.executors import Executor
 from tenure.persistence.seams.interrupts import came_by_signal
@@ -64,30 +36,15 @@ from tenure.supervisor.output.speech import Flushes
 
 from .asking import Publisher
 from .at_work import at_work
+from .bad_ends import BadEnds
 from .behaviour import Behaviour, BehaviourFunction, Behaviours
 from .keeping.following import load_followed
-from .keeping.journal import (
-    NOTHING_RECORDED,
-    Journal,
-    load_journal,
-)
+from .keeping.journal import NOTHING_RECORDED, Journal, load_journal
 from .keeping.said import begin_speech, drop_said
 from .parts import RunParts
-from .recording.attention import (
-    NeedsAttention,
-    Unstorable,
-    find_leaf,
-    find_loss,
-)
+from .recording.attention import NeedsAttention, Unstorable, find_leaf
 from .recording.entering import Entering
 from .recording.matching import Record
-from .recording.restart import (
-    Decision,
-    RestartPolicy,
-    decide,
-    describe,
-    wait_left,
-)
 from .recording.step_terms import is_cut
 from .resting.sleepers import Sleepers
 from .run import Run
@@ -124,7 +81,7 @@ class Execution:
         self._kinds: dict[PayloadType, Kinds] = {}
         self._calls = Calls(steps, ground_of(store))
         self._publisher = publisher
-        self._log = log
+        self._ends = BadEnds(store, publisher, log)
         self._end_with = end_with
         self._on_half = log.record_half_full
         self._flushes = flushes
@@ -144,7 +101,7 @@ class Execution:
         try:
             await self._execute(actor, begun, behaviour)
         except Exception as exc:  # noqa: BLE001 - a defect of ours, on the way from the run to its record
-            await self._charge_defect(actor, begun, behaviour, exc)
+            await self._ends.charge_defect(actor, begun, behaviour, exc)
 
     async def _execute(self, actor: RuntimeActor, begun: RunBegun, behaviour: Behaviour) -> None:
         saying: Saying | None = None
@@ -168,12 +125,12 @@ class Execution:
             ends_process = find_leaf(exc, (KeyboardInterrupt, SystemExit))
             if ends_process is not None:
                 if not (isinstance(ends_process, KeyboardInterrupt) and came_by_signal(ends_process)):
-                    await self._charge(actor, behaviour)  # and not of who pressed Ctrl-C while it computed
+                    await self._ends.charge(actor, behaviour)  # and not of who pressed Ctrl-C while it computed
                 self._end_with(ends_process)
             elif (defect := find_leaf(exc, (Internal,))) is not None and actor.executes(begun.run_id):
-                await self._charge_defect(actor, begun, behaviour, defect)
+                await self._ends.charge_defect(actor, begun, behaviour, defect)
             else:
-                await self._end_badly(actor, begun, behaviour, exc, entering, saying)
+                await self._ends.end(actor, begun, behaviour, exc, entering, saying)
         finally:
             if saying is not None:
                 saying.close()
@@ -238,141 +195,6 @@ class Execution:
             message = f"what the run recorded cannot be read: {exc}"
             raise NeedsAttention(message) from exc
 
-    async def _end_badly(
-        self,
-        actor: RuntimeActor,
-        begun: RunBegun,
-        behaviour: Behaviour,
-        error: BaseException,
-        entering: Entering | None,
-        saying: Saying | None,
-    ) -> None:
-        said = () if saying is None else saying.changes()
-        said = said if entering is None else (*said, *entering.unbegun())
-        mismatch = find_leaf(error, (StepMismatch,))
-        try:
-            if (lost := await find_loss(self._store, actor, error)) is not None:
-                actor.close(lost)
-            elif not actor.executes(begun.run_id):
-                return  # the run was dropped by a verb that committed first
-            elif (attention := find_leaf(error, (NeedsAttention,))) is not None:
-                await self._hold(actor, begun, attention.reason, error, *said)
-            elif mismatch is not None and mismatch.run_id == begun.run_id:
-                await self._hold(actor, begun, HeldReason.STEP_MISMATCH, error, *said)
-            else:
-                echoed = None if entering is None else entering.echoed(error)
-                await self._fail(actor, begun, behaviour, error, echoed, said)
-            if saying is not None and saying.speech is not None:
-                saying.speech.ended()
-        except (StaleFence, StoreBroken, Closed) as exc:
-            actor.close(exc)
-        except InvalidTransition:
-            # As above, but by a verb that passed the actor by: on disk it is not the current run any more.
-            if actor.executes(begun.run_id):
-                actor.publish_run(LifecycleEvent.CANCEL_RUN)
-                actor.facts.has_work = True
-        except Error as exc:
-            # How it failed cannot be written: this runtime is blocked until the next open, and no other (design §5).
-            actor.publish_unended(str(exc))
-
-    async def _hold(
-        self, actor: RuntimeActor, begun: RunBegun, reason: HeldReason, error: BaseException, *first: Change
-    ) -> None:
-        detail, runtime_id = describe(error), actor.facts.runtime_id
-        # Whatever it is for, it lists all that is in doubt: a person looks at the world once.
-        doubts = DoubtEntries(runtime_id=runtime_id, run_id=begun.run_id)
-
-        def settled(outcome: Outcome) -> None:
-            if isinstance(outcome, CommitResult):
-                actor.publish_run(LifecycleEvent.FAIL_RUN)
-                actor.publish_held(reason, add_doubts(detail, outcome.answer(doubts)))
-
-        await actor.channel.commit_in_turn(
-            *first,
-            UnstageRun(runtime_id=runtime_id),
-            Hold(runtime_id=runtime_id, reason=reason, detail=detail),
-            doubts,
-            on_settled=settled,
-        )
-
-    async def _charge(self, actor: RuntimeActor, behaviour: Behaviour) -> None:
-        # Shielded: the exception that ends the host is on its way, and without this the run would end it at every boot.
-        charge = ChargeCrash(runtime_id=actor.facts.runtime_id, max_crashes=behaviour.restart.max_crashes)
-        with trio.CancelScope(shield=True) as scope:
-            scope.relative_deadline = self._store.limits.verdict_wait_s
-            try:
-                await actor.channel.commit_in_turn(charge)
-            except Error as exc:
-                actor.close(exc)
-
-    async def _charge_defect(
-        self, actor: RuntimeActor, begun: RunBegun, behaviour: Behaviour, defect: Exception
-    ) -> None:
-        """Charge the run with a defect of ours that it has come upon, as with a crash (design §3, "Whose failure").
-
-        Its batch is queued again and waits; the last defect in a row holds the runtime. No attempt is counted.
-        """
-        self._log.defect(actor.facts.runtime_id, defect)
-        runtime_id, most = actor.facts.runtime_id, behaviour.restart.max_crashes
-
-        def decide_if_current() -> tuple[Change, ...]:
-            if not actor.executes(begun.run_id):
-                raise RunEnded(run_id=begun.run_id)
-            return (ChargeCrash(runtime_id=runtime_id, max_crashes=most),)
-
-        def settled(outcome: Outcome) -> None:
-            if isinstance(outcome, CommitResult):
-                crashes: int = outcome.values[0]
-                actor.publish_charged(crashes, most, storable(named(defect)))
-
-        try:
-            await actor.channel.decide_in_turn(decide_if_current, settled)
-        except RunEnded:
-            return  # it was dropped meanwhile, or its end is on disk: nothing is charged
-        except (StaleFence, StoreBroken, Closed) as exc:
-            actor.close(exc)
-        except Error as exc:
-            actor.publish_unended(str(exc))
-
-    async def _fail(
-        self,
-        actor: RuntimeActor,
-        begun: RunBegun,
-        behaviour: Behaviour,
-        error: BaseException,
-        echoed: str | None,
-        said: tuple[Change, ...],
-    ) -> None:
-        seams = self._store.seams
-        decision = decide(
-            behaviour.restart,
-            attempts=begun.attempts,
-            failures=actor.facts.failures,
-            now=seams.wall_clock(),
-            source=seams.random,
-            last=echoed is not None or find_leaf(error, (Unstorable,)) is not None,  # the next would end the same
-        )
-        summary, trace = describe(error), last_frames(error)
-        failed = FailRun(
-            runtime_id=actor.facts.runtime_id,
-            run_id=begun.run_id,
-            error=f"{summary}\n{trace}" if trace else summary,
-            retry_at=decision.retry_at,
-            failures=decision.failures,
-            held=decision.held,
-            held_detail=summary,
-            echoed=echoed,
-        )
-        await actor.channel.commit_in_turn(
-            *said, failed, on_settled=partial(self._failed, actor, behaviour.restart, decision, failed)
-        )
-        wait_s = (
-            None if decision.retry_at is None else wait_left(behaviour.restart, decision.retry_at, seams.wall_clock())
-        )
-        self._log.attempt_failed(actor.facts.runtime_id, begun.run_id, begun.attempts + 1, error, wait_s)
-
-    # Called when a commit has settled
-
     def _finished(self, actor: RuntimeActor, run: RunParts, outcome: Outcome) -> None:
         if type(outcome) is not CommitResult:
             return
@@ -385,15 +207,3 @@ class Execution:
         self._publisher.inputs_consumed(actor, consumed, receipt, run.result)
         for decision in run.decisions:
             actor.publish_event(decision, outcome.answers(decision.changes))
-
-    def _failed(
-        self, actor: RuntimeActor, policy: RestartPolicy, decision: Decision, failed: FailRun, outcome: Outcome
-    ) -> None:
-        if not isinstance(outcome, CommitResult):
-            return
-        actor.facts.failures = decision.failures
-        actor.publish_run(LifecycleEvent.FAIL_RUN)
-        actor.publish_held(decision.held, failed.held_detail if decision.held else None)
-        if decision.retry_at is not None:
-            actor.wake_after(wait_left(policy, decision.retry_at, self._store.seams.wall_clock()))
-        self._publisher.inputs_exhausted(actor, outcome.answer(failed), failed.error)
