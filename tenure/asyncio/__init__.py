@@ -35,19 +35,19 @@ comes at the next await). What an error is called does not change, and no except
 
 from __future__ import annotations
 
-from .behaviours import behaviour as behaviour
+from .behaving.behaviours import behaviour as behaviour
+from .behaving.run import Run as Run
+from .behaving.steps import on_loop as on_loop
 from .handles import (
     ForeignRuntime as ForeignRuntime,
     Runtime as Runtime,
     Selection as Selection,
-    Supervisor as Supervisor,
 )
 from .hosting import open_store as open_store, open_supervisor as open_supervisor
 from .lifespan import lifespan as lifespan
 from .reading import Output as Output, Ticket as Ticket
-from .run import Run as Run
-from .steps import on_loop as on_loop
 from .store import Store as Store
+from .supervisor import Supervisor as Supervisor
 
 __all__ = [
     "ForeignRuntime",

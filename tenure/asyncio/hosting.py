@@ -29,10 +29,10 @@ from tenure.supervisor.process_signals import may_handle_sigterm
 from tenure.supervisor.runs.behaviour import Given
 from tenure.supervisor.supervisor import Supervisor as TrioSupervisor, host_of
 
+from .behaving.steps import LOOP, loop_of
 from .body import Body
-from .handles import Supervisor
-from .steps import LOOP, loop_of
 from .store import Store
+from .supervisor import Supervisor
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -28,8 +28,8 @@ from tenure.persistence.seams.seams import Seams
 from tenure.supervisor import opening
 from tenure.supervisor.runs.behaviour import Given
 
-from .handles import Supervisor
 from .hosting import open_host
+from .supervisor import Supervisor
 
 BY_ITSELF_S: Final = 1.0
 """So long a server has that ends by itself, as one that has not begun to serve does: it gets no signal."""

@@ -18,6 +18,7 @@ import trio
 
 import tenure
 import tenure.asyncio
+from tenure.asyncio.behaving.run import RunSession as AsyncioSession, RunState as AsyncioState
 from tenure.errors import InvalidInput, RunEnded, StepFailed
 from tenure.supervisor.runs.keeping.session import RunSession
 from tenure.supervisor.runs.keeping.state import RunState
@@ -52,8 +53,8 @@ async def twice(number: int) -> int:
     ("there", "here", "inner"),
     [
         (tenure.Run, tenure.asyncio.Run, ""),
-        (RunSession, tenure.asyncio.run.RunSession, "buffered stamps"),
-        (RunState, tenure.asyncio.run.RunState, "buffered landed has_written"),
+        (RunSession, AsyncioSession, "buffered stamps"),
+        (RunState, AsyncioState, "buffered landed has_written"),
     ],
 )
 def test_the_run_has_every_verb_of_the_trio_one_with_the_same_arguments(there: type, here: type, inner: str) -> None:

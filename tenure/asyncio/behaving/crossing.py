@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar, final
 
 import trio
 
+from tenure.asyncio.body import Body
 from tenure.persistence.model.entries import Repeat
 from tenure.persistence.seams.nursery import background
 from tenure.portals.cancelling import wait_shielded
@@ -21,7 +22,6 @@ from tenure.supervisor.runs.recording.step_terms import StepTerms
 from tenure.supervisor.runs.run import Run as TrioRun, parts_of
 from tenure.supervisor.runs.stepping.bounded import is_async
 
-from .body import Body
 from .steps import is_on_loop, on_loop
 
 T = TypeVar("T")
