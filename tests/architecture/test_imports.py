@@ -102,6 +102,7 @@ ROOMS = {
         "metrics",
         "monitoring",
         "sharing",
+        "owning",
         "supervisor",
         "process_signals",
         "collector",
