@@ -1,34 +1,49 @@
 """Named SQL, loaded from files.
 
 A file holds statements, each under a line ``-- name: facet.verb``; further comment lines say why. Parameters are written
-``:name``. An engine may override a statement by name in its own file (design §16).
+``:name``. What several of them have in common stands once, under a line ``-- part: name``, and is ``{name}`` in each of that
+file. An engine may override a statement by name in its own file (design §16).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 from .sealing.rows import row_statements, tables_in
 from .tables import Table, carrying_statements, tables_of
 
-_NAME = re.compile(r"^-- name: (\S+)\s*$", re.MULTILINE)
+_NAME = re.compile(r"^-- (name|part): (\S+)\s*$", re.MULTILINE)
+
+_PART = re.compile(r"\{(\w+)\}")
 
 
 def parse_statements(text: str) -> dict[str, str]:
-    """Split a file into its statements by name. Comments and blank lines are left out of the SQL."""
-    parts = _NAME.split(text)[1:]
-    found: dict[str, str] = {}
-    for name, body in zip(parts[::2], parts[1::2], strict=True):
+    """Split a file into its statements by name, each with its parts. Comments and blank lines are left out of the SQL.
+
+    Raises:
+        ValueError: A name stands twice, or a part that a statement names does not stand before it.
+    """
+    split = _NAME.split(text)[1:]
+    found: dict[str, dict[str, str]] = {"name": {}, "part": {}}
+    for kind, name, body in zip(split[::3], split[1::3], split[2::3], strict=True):
         lines = [line.rstrip() for line in body.splitlines() if not line.lstrip().startswith("--")]
-        if name in found:
-            message = f"the statement {name} stands twice"
+        if name in found[kind]:
+            message = f"the {'statement' if kind == 'name' else kind} {name} stands twice"
             raise ValueError(message)
-        found[name] = "\n".join(line for line in lines if line).removesuffix(";")
-    return found
+        sql = "\n".join(line for line in lines if line).removesuffix(";")
+        found[kind][name] = _PART.sub(partial(_part_of, found["part"]), sql)
+    return found["name"]
+
+
+def _part_of(parts: Mapping[str, str], named: re.Match[str]) -> str:
+    if named[1] not in parts:
+        message = f"no part {named[1]} stands before what names it"
+        raise ValueError(message)
+    return parts[named[1]]
 
 
 _INSERT = re.compile(r"INSERT INTO (\w+) \(\w+, ")

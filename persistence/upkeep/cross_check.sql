@@ -1,19 +1,27 @@
+-- part: own_nodes
+-- The messages of every session of a runtime: by its runs, and what no run has appended by two partial indexes. So it does not grow with
+-- what other runtimes have.
+SELECT n.node FROM runs u JOIN nodes n ON n.run = u.run JOIN sessions s ON s.session = n.session AND s.runtime = u.runtime
+WHERE u.runtime = :runtime
+UNION ALL
+SELECT n.node FROM sessions s JOIN nodes n ON n.session = s.session
+WHERE s.runtime = :runtime AND n.run IS NULL AND n.node_id IS NULL
+UNION ALL
+SELECT n.node FROM sessions s JOIN nodes n ON n.session = s.session
+WHERE s.runtime = :runtime AND n.run IS NULL AND n.node_id IS NOT NULL;
+
+-- name: verification.node_keys
+-- A parent always comes before its children.
+{own_nodes}
+ORDER BY 1;
+
 -- name: verification.schemes
 -- Of links and conversations; that of any other row is looked at where the row is read.
 SELECT 'receipt', r.scheme, r.receipt FROM runs u JOIN receipts r ON r.run = u.run AND r.runtime = u.runtime
 WHERE u.runtime = :runtime
 UNION ALL SELECT 'link', scheme, link FROM links WHERE runtime = :runtime
 UNION ALL SELECT 'session', scheme, session FROM sessions WHERE runtime = :runtime
-UNION ALL SELECT 'node', o.scheme, o.node FROM nodes o WHERE o.node IN (
-    SELECT n.node FROM runs u JOIN nodes n ON n.run = u.run JOIN sessions s ON s.session = n.session AND s.runtime = u.runtime
-    WHERE u.runtime = :runtime
-    UNION ALL
-    SELECT n.node FROM sessions s JOIN nodes n ON n.session = s.session
-    WHERE s.runtime = :runtime AND n.run IS NULL AND n.node_id IS NULL
-    UNION ALL
-    SELECT n.node FROM sessions s JOIN nodes n ON n.session = s.session
-    WHERE s.runtime = :runtime AND n.run IS NULL AND n.node_id IS NOT NULL
-);
+UNION ALL SELECT 'node', o.scheme, o.node FROM nodes o WHERE o.node IN ({own_nodes});
 
 -- name: verification.empty_sessions
 SELECT session, digest FROM sessions WHERE runtime = :runtime AND message_count = 0;
@@ -24,16 +32,7 @@ WITH own_inputs (input) AS (
     SELECT i.input FROM runs u JOIN inputs i ON i.run = u.run AND i.runtime = u.runtime WHERE u.runtime = :runtime
     UNION ALL SELECT input FROM inputs WHERE runtime = :runtime AND run IS NULL AND finished_at IS NULL
     UNION ALL SELECT input FROM inputs WHERE runtime = :runtime AND run IS NULL AND finished_at IS NOT NULL
-), own_nodes (node) AS (
-    SELECT n.node FROM runs u JOIN nodes n ON n.run = u.run JOIN sessions s ON s.session = n.session AND s.runtime = u.runtime
-    WHERE u.runtime = :runtime
-    UNION ALL
-    SELECT n.node FROM sessions s JOIN nodes n ON n.session = s.session
-    WHERE s.runtime = :runtime AND n.run IS NULL AND n.node_id IS NULL
-    UNION ALL
-    SELECT n.node FROM sessions s JOIN nodes n ON n.session = s.session
-    WHERE s.runtime = :runtime AND n.run IS NULL AND n.node_id IS NOT NULL
-)
+), own_nodes (node) AS ({own_nodes})
 SELECT 'receipt', c.receipt FROM runs u JOIN receipts c ON c.run = u.run WHERE u.runtime = :runtime AND c.runtime <> u.runtime
 UNION ALL
 SELECT 'input', i.input FROM runs u JOIN inputs i ON i.run = u.run WHERE u.runtime = :runtime AND i.runtime <> u.runtime

@@ -28,18 +28,6 @@ SELECT link FROM links WHERE runtime = :runtime ORDER BY link;
 SELECT t.runtime_id, l.event, l.detail, l.fence_token, l.generation, l.committed_at, l.group_number, l.position, l.chain
 FROM links l JOIN runtimes t ON t.runtime = l.runtime WHERE l.link = :link;
 
--- name: verification.node_keys
--- Of every session of a runtime; a parent always comes before its children.
-SELECT n.node FROM runs u JOIN nodes n ON n.run = u.run JOIN sessions s ON s.session = n.session AND s.runtime = u.runtime
-WHERE u.runtime = :runtime
-UNION ALL
-SELECT n.node FROM sessions s JOIN nodes n ON n.session = s.session
-WHERE s.runtime = :runtime AND n.run IS NULL AND n.node_id IS NULL
-UNION ALL
-SELECT n.node FROM sessions s JOIN nodes n ON n.session = s.session
-WHERE s.runtime = :runtime AND n.run IS NULL AND n.node_id IS NOT NULL
-ORDER BY 1;
-
 -- name: verification.node
 SELECT node, parent, position, digest, payload, tombstoned_at FROM nodes WHERE node = :node;
 

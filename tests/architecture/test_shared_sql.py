@@ -34,7 +34,7 @@ FORBIDDEN = {
 
 def statements(text: str) -> Iterator[str]:
     """The statements of a file, without comments and with every string emptied."""
-    text = re.sub(r"^-- name:.*$", ";", text, flags=re.MULTILINE)
+    text = re.sub(r"^-- (?:name|part):.*$", ";", text, flags=re.MULTILINE)
     # One pass over both, so that neither is looked for inside the other.
     text = re.sub(r"('(?:[^'\x00]|'')*')|--[^\n]*", lambda hit: "''" if hit[1] else "", text)
     yield from (statement for part in text.split(";") if (statement := part.strip()))
