@@ -23,6 +23,7 @@ from tenure.persistence.model.arguments import checked
 from tenure.persistence.model.labels import check_labels
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent
 from tenure.persistence.model.values import (
+    LogicalRuntimeId,
     RuntimeState,
     check_runtime_id,
 )
@@ -138,14 +139,20 @@ class Owning(Sharing):
     async def find(self, runtime_id: str) -> Runtime | ForeignRuntime:
         """The handle of any runtime of the store; verbs of one that another host owns go to it. Raises `NotFound`."""
         checked = check_runtime_id(runtime_id)
-        host = self._host
-        if host.owned.owns(checked):
-            return self.runtime(checked)
-        found = await self.store.read(partial(ownership.find_holding, runtime_id=checked))
+        found = await self._find(checked)
         if found is None:
             raise NotFound(what="runtime", key=checked)
+        return found
+
+    async def _find(self, runtime_id: LogicalRuntimeId) -> Runtime | ForeignRuntime | None:
+        host = self._host
+        if host.owned.owns(runtime_id):
+            return self.runtime(runtime_id)
+        found = await self.store.read(partial(ownership.find_holding, runtime_id=runtime_id))
+        if found is None:
+            return None
         of_host = host.requests, host.news, host.ingress, host.holds, host.follow
-        return ForeignRuntime(checked, found.kind or "", *of_host, erasures=erasures_of(self.store))
+        return ForeignRuntime(runtime_id, found.kind or "", *of_host, erasures=erasures_of(self.store))
 
     async def _revive(self, facts: RuntimeFacts) -> None:
         """Revive a stopped runtime of this host, as it is stored by now."""

@@ -19,6 +19,7 @@ from tenure.errors import (
 from tenure.persistence.contracts.erasing import Erasure
 from tenure.persistence.facets.erasing import erasing
 from tenure.persistence.facets.inbox import outcomes
+from tenure.persistence.facets.inbox.newcomers import MAKE_IT
 from tenure.persistence.model.arguments import check_key, check_value, checked
 from tenure.persistence.model.labels import check_labels
 from tenure.persistence.model.values import (
@@ -102,11 +103,15 @@ class Supervisor(Owning):
             KindMismatch: The runtime is of another kind. Nothing is written.
         """
         given = check_labels(check_value(labels, Mapping[str, str] | None, "labels"))
+        checked_id = check_runtime_id(check_value(runtime_id, str, "runtime_id"))
         if kind is None:
             if labels is not None:
                 raise InvalidInput(detail="labels go with a kind", field="labels")
-            return await (await self.find(runtime_id)).accept(payload, **terms)
-        named, checked_id = check_key(kind, "kind"), check_runtime_id(check_value(runtime_id, str, "runtime_id"))
+            found = await self._find(checked_id)
+            if found is None:
+                raise NotFound(what="runtime", key=checked_id, advice=MAKE_IT)
+            return await found.accept(payload, **terms)
+        named = check_key(kind, "kind")
         return await self._host.ingress.accept(checked_id, named or "", payload, terms, makes=given)
 
     @checked

@@ -700,11 +700,14 @@ class NotFound(StoreError):
 
     A plain answer, and by itself no mistake. `Corrupt` is something that is there and cannot be read;
     `RuntimeDestroyed` a runtime that was there.
+
+    Fields: what there is none of; under which key; what to do.
     """
 
-    message = "there is no {what} {key!r}; check the key"
+    message = "there is no {what} {key!r}; {advice}"
     what: str
     key: str
+    advice: str = "check the key"
 
 
 @final

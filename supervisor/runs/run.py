@@ -207,8 +207,8 @@ class Run(Work, Addressing, Speaking, Follows):
     async def checkpoint(self, consume: tuple[RunInput, ...] = ()) -> RunBoundaryReceipt:
         """Commit what was appended, sent and rejected so far, and return the receipt.
 
-        The inputs stay with the run, but for those that are named in `consume`. What was sent to steer joins the run here;
-        `wait_steered` and `steered` give it.
+        The inputs stay with the run, but for those that are named in `consume`; of these, what has ended stays as it ended.
+        What was sent to steer joins the run here; `wait_steered` and `steered` give it.
 
         Raises:
             StepMismatch: What is replayed differs from what is stored. Holds the runtime.

@@ -126,7 +126,7 @@ class Steering:
         consumed = [
             ConsumeInput(runtime_id=entering.runtime_id, run_id=entering.run_id, input_id=each)
             for each in named
-            if each not in self._batch.ended and each not in dict(branch.ended) and not self._batch.is_late(each)
+            if each not in self._batch.ended and each not in dict(branch.ended) and not self._batch.is_over(each)
         ]
         branch, found = entering.ask(asked)
         with entering.in_flight(branch, asked, found) as flight:

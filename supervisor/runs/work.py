@@ -20,7 +20,7 @@ from .recording.step_terms import (
     Terms,
     read_terms,
 )
-from .resting.turns import Opens, awaited, overloaded
+from .resting.turns import Opens, awaited, overloaded, verb_of_run
 
 T = TypeVar("T")
 T1 = TypeVar("T1")
@@ -45,7 +45,7 @@ class DoesSteps(Protocol):
         call: str | None,
         terms: StepTerms,
     ) -> Any:
-        """See `Work.step`."""
+        """See `Run.step`."""
         ...
 
     def sides(
@@ -59,15 +59,15 @@ class DoesBranches(Protocol):
     """What runs the branches of a run; `Parallel` says more."""
 
     async def map(self, name: str, sides: Sides, repeat: Repeat, limit: int | None) -> list[Any]:
-        """See `Work.map`."""
+        """See `Run.map`."""
         ...
 
     async def gather(self, functions: Sequence[Callable[[], Awaitable[Any]]]) -> tuple[Any, ...]:
-        """See `Work.gather`."""
+        """See `Run.gather`."""
         ...
 
     async def first(self, functions: Sequence[Callable[[], Awaitable[Any]]]) -> Any:
-        """See `Work.first`."""
+        """See `Run.first`."""
         ...
 
 
@@ -123,6 +123,7 @@ class Work:
     ) -> T: ...
 
     @overloaded
+    @verb_of_run
     async def step(
         self,
         name: str,
@@ -194,6 +195,7 @@ class Work:
     ) -> list[T]: ...
 
     @overloaded
+    @verb_of_run
     async def map(
         self,
         name: str,
@@ -251,6 +253,7 @@ class Work:
     async def gather(self, *functions: Side[T]) -> tuple[T, ...]: ...
 
     @overloaded
+    @verb_of_run
     async def gather(self, *functions: Callable[[], Awaitable[Any]]) -> tuple[Any, ...]:
         """Run async functions side by side, each in its own branch, and return what they return, in their order.
 
@@ -265,6 +268,7 @@ class Work:
         return await self._work.parallel.gather(functions)
 
     @awaited
+    @verb_of_run
     async def first(self, *functions: Callable[[], Awaitable[T]]) -> T:
         """Run async functions side by side, each in its own branch, until one has ended: what it returns or raises.
 

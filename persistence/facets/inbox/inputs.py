@@ -253,7 +253,7 @@ def _as_member(change: AcceptInput, deadline: float | None) -> Row:
 
 def _target(tx: Transaction, change: AcceptInput) -> runtimes.RuntimeRecord:
     if change.newcomer is None:
-        return runtimes.load(tx, change.runtime_id)
+        return newcomers.load_target(tx, change.runtime_id)
     record = newcomers.find(tx, change.runtime_id, change.newcomer)
     if record is None:
         return newcomers.make(tx, change.runtime_id, change.newcomer)

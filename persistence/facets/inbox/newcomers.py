@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import Final, final
 
 from attrs import frozen
 
@@ -12,6 +12,9 @@ from tenure.persistence.facets.conversation import sessions
 from tenure.persistence.facets.records import labels, runtimes
 from tenure.persistence.model.labels import Labels
 from tenure.persistence.model.values import LogicalRuntimeId, SessionId
+
+MAKE_IT: Final = "check the id, or give kind= to make it"
+"""What to do where there is no runtime that something is for."""
 
 
 @final
@@ -38,11 +41,16 @@ def find(tx: Transaction, runtime_id: LogicalRuntimeId, newcomer: Newcomer | Non
         KindMismatch: It is of another kind.
     """
     if newcomer is None:
-        return runtimes.load(tx, runtime_id)
+        return load_target(tx, runtime_id)
     record = runtimes.find_cached(tx, runtime_id)
     if record is not None and record.kind not in (None, newcomer.kind):
         raise KindMismatch(runtime_id=runtime_id, stored=record.kind, given=newcomer.kind)
     return record
+
+
+def load_target(tx: Transaction, runtime_id: LogicalRuntimeId) -> runtimes.RuntimeRecord:
+    """The record of a runtime that something is for. Raises `NotFound`, which says how it is made."""
+    return runtimes.load(tx, runtime_id, advice=MAKE_IT)
 
 
 def make(tx: Transaction, runtime_id: LogicalRuntimeId, newcomer: Newcomer) -> runtimes.RuntimeRecord:

@@ -114,11 +114,11 @@ _TYPES: Final[Types] = (
 )
 
 
-def load(tx: Transaction, runtime_id: LogicalRuntimeId) -> RuntimeRecord:
-    """The record that this commit has cached. Raises `NotFound`."""
+def load(tx: Transaction, runtime_id: LogicalRuntimeId, advice: str = "check the key") -> RuntimeRecord:
+    """The record that this commit has cached. Raises `NotFound`, with this advice."""
     record = tx.record(RECORD, runtime_id, find)
     if record is None:
-        raise NotFound(what="runtime", key=runtime_id)
+        raise NotFound(what="runtime", key=runtime_id, advice=advice)
     if record.asked:
         tx.asked.add(runtime_id)
     return record

@@ -20,7 +20,6 @@ from tenure.errors import (
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.facets.inbox import inputs, newcomers
-from tenure.persistence.facets.records import runtimes
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.inputs.delay import Delay
 from tenure.persistence.model.values import (
@@ -148,7 +147,7 @@ def address(tx: Transaction, message: Addressed, kind: InputKind, key: str) -> I
     """Make it an input of its target, under an idempotency key. Raises one of `REFUSALS` where the target does not take it."""
     terms, of_kind = message.terms, message.terms.kind
     if of_kind is None and message.fits:
-        of_kind = runtimes.load(tx, message.target).kind
+        of_kind = newcomers.load_target(tx, message.target).kind
     newcomer: newcomers.Newcomer | None = None  # what the target is made as where it is not there
     if terms.kind is not None and message.session_id is not None:
         newcomer = newcomers.Newcomer(kind=terms.kind, session_id=message.session_id)

@@ -118,9 +118,9 @@ class Batch:
         now = clock()
         return any(at <= now and input_id not in self._over for input_id, at in self.deadlines.items())
 
-    def is_late(self, input_id: InputId) -> bool:
-        """Whether a member has ended for its deadline: it cannot be consumed any more."""
-        return input_id in self.deadlines and input_id in self._over
+    def is_over(self, input_id: InputId) -> bool:
+        """Whether a member has ended, on disk: it cannot be consumed any more."""
+        return input_id in self._over
 
     def landed(self, ended: Iterable[InputId] = ()) -> None:
         """A boundary is on disk, and with it the end of these."""

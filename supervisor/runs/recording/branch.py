@@ -140,10 +140,15 @@ class Branch:
             branch = branch.around
         self.written[name] = value
 
-    def take_over(self, inner: Branch, *, keeps: bool = True) -> None:
-        """An inner branch has ended: what was seen in it is seen here; what it gave lands from here, where it `keeps`."""
+    def take_seen(self, inner: Branch) -> None:
+        """What was seen in an inner branch that has ended is seen here: errors, cuts and times that are not on disk yet."""
         self.failed.update(inner.failed)
         self.late.update(inner.late)
+        inner.failed, inner.late = {}, {}
+
+    def take_over(self, inner: Branch, *, keeps: bool = True) -> None:
+        """An inner branch has ended: what was seen in it is seen here; what it gave lands from here, where it `keeps`."""
+        self.take_seen(inner)
         if keeps:
             self.appended += inner.appended
             self.sent += inner.sent

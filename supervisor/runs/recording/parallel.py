@@ -257,7 +257,9 @@ class Parallel:
             raise self._entering.fault  # a loser has swallowed it; its work would be passed over by a mere resume
         self._pass_over(inner, winner)
         for number, each in enumerate(inner):
-            if number != winner:
+            if number == winner:
+                branch.take_seen(each)  # it has ended so, and what it gave lands where this is on disk
+            else:
                 branch.take_over(each, keeps=False)
         ended = flight.record(EntryStatus.SUCCEEDED, result=encode(winner, "result"))
         if end.error is None:

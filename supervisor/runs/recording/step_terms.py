@@ -124,13 +124,17 @@ class StepTerms:
 
 DEFAULT_TERMS: Final = StepTerms()
 
+_TERMS: Final = Terms.__annotations__.keys()
+
 
 def read_terms(given: Terms) -> StepTerms:
     """The terms of a step, with the defaults of those that are not given. Raises `InvalidInput`."""
-    try:
-        return StepTerms(**given) if given else DEFAULT_TERMS
-    except TypeError as exc:
-        raise InvalidInput(detail=str(exc), field="terms") from exc
+    if not given:
+        return DEFAULT_TERMS
+    if unknown := given.keys() - _TERMS:
+        detail = f"a step has no term {min(unknown)!r}; its terms are {', '.join(sorted(_TERMS))}"
+        raise InvalidInput(detail=detail, field="terms")
+    return StepTerms(**given)
 
 
 def tries_again(error: BaseException, attempt: int, terms: StepTerms) -> bool:

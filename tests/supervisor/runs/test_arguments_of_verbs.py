@@ -106,3 +106,31 @@ async def test_texts_and_bytes_of_any_class_are_what_they_hold(
     assert outcome.phase == ("abandoned" if name == "reject" else "consumed")
     assert outcome.error == ("x" if name == "reject" else None)
     assert messages == ([b"x"] if name in ("append", "rewrite") else [])
+
+
+WRONG: dict[str, Callable[[Any], Any]] = {
+    "emit": lambda run: run.emit(),
+    "first": lambda run: run.first(functions=[]),
+    "flush": lambda run: run.flush(1),
+    "gather": lambda run: run.gather(functions=[]),
+    "map": lambda run: run.map("look", str, []),
+    "recorded": lambda run: run.recorded(),
+    "sleep": lambda run: run.sleep(),
+    "step": lambda run: run.step("look", str),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+async def test_an_error_of_arguments_names_the_verb_as_its_caller_does(
+    autojump_clock: MockClock, open_host: OpenHost, name: str
+) -> None:
+    outcome, _ = await outcome_of(open_host, WRONG[name])
+    assert (outcome.error or "").startswith(f"TypeError: Run.{name}() ")
+
+
+@pytest.mark.parametrize("verb", ["step", "map"])
+async def test_a_term_that_no_step_has_is_named_with_those_that_it_has(
+    autojump_clock: MockClock, open_host: OpenHost, verb: str
+) -> None:
+    outcome, _ = await outcome_of(open_host, lambda run: getattr(run, verb)("look", str, [], repeat="freely", time_s=1))
+    assert "a step has no term 'time_s'; its terms are attempts, backoff_limit_s" in (outcome.error or "")

@@ -165,6 +165,38 @@ async def test_a_checkpoint_that_consumes_what_is_answered_consumes_it_once(
         assert (await ended(await supervisor.spawn("alice", "kind"), "go")).result == 1
 
 
+@pytest.mark.parametrize("how", ["answered", "rejected", "consumed"])
+async def test_what_has_ended_at_an_earlier_boundary_stays_as_it_ended_where_a_checkpoint_consumes_it(
+    target: Path | str, autojump_clock: trio.testing.MockClock, how: str
+) -> None:
+    async def again(run: tenure.Run) -> None:
+        if how == "answered":
+            run.answer(run.inputs[0], 1)
+        elif how == "rejected":
+            run.reject(run.inputs[0], "no")
+        await run.checkpoint(consume=run.inputs if how == "consumed" else ())
+        await run.checkpoint(consume=run.inputs)
+        if run.attempts < 1:
+            raise ValueError
+        await run.checkpoint(consume=run.inputs)
+        over.set()
+
+    over = trio.Event()
+    async with host(target, {"kind": tenure.Behaviour(again, restart=QUICK)}) as supervisor:
+        runtime = await supervisor.spawn("alice", "kind")
+        outcome = await ended(runtime, "go")
+        with trio.fail_after(100):
+            await over.wait()
+        letters = await supervisor.dead_letters("alice")
+
+    assert (outcome.phase, outcome.result) == {
+        "answered": ("consumed", 1),
+        "rejected": ("abandoned", None),
+        "consumed": ("consumed", None),
+    }[how]
+    assert [each.error for each in letters] == (["no"] if how == "rejected" else [])
+
+
 async def test_what_a_checkpoint_consumed_before_the_return_has_no_result(
     target: Path | str, autojump_clock: trio.testing.MockClock
 ) -> None:
