@@ -116,15 +116,16 @@ class _Tracing:
     def carry(self, verb: str, runtime_id: str, kind: str, above: str | None) -> str | None:
         """See `Carry`. The span of an accept ends when it has landed; those of others mark a moment."""
         parent = None if above is None else _context_of(above)
+        named = {"messaging.destination.name": kind} if kind else {}
         span = self._tracer.start_span(
-            f"send {kind}".rstrip(),
+            f"{verb} {kind}".rstrip(),
             context=parent,
             kind=SpanKind.PRODUCER,
             attributes={
                 "messaging.system": "tenure",
                 "messaging.operation.name": verb,
                 "messaging.operation.type": "send",
-                "messaging.destination.name": kind,
+                **named,
                 "tenure.runtime.id": runtime_id,
             },
         )
@@ -158,7 +159,6 @@ class _Tracing:
             "messaging.operation.name": "run",
             "messaging.operation.type": "process",
             "messaging.destination.name": happening.kind,
-            "messaging.batch.message_count": len(happening.input_ids),
             "tenure.runtime.id": happening.runtime_id,
             "tenure.run.id": happening.run_id,
             "tenure.run.attempt": happening.attempt,
@@ -166,7 +166,11 @@ class _Tracing:
             "tenure.fence": happening.fence_token,
             "tenure.generation": happening.generation,
         }
-        name, kind = f"process {happening.kind}", SpanKind.CONSUMER
+        if len(happening.input_ids) == 1:
+            attributes["messaging.message.id"] = happening.input_ids[0]
+        else:
+            attributes["messaging.batch.message_count"] = len(happening.input_ids)
+        name, kind = f"run {happening.kind}", SpanKind.CONSUMER
         if self._gen_ai:
             name, kind = f"invoke_agent {happening.kind}", SpanKind.INTERNAL
             attributes["gen_ai.operation.name"] = "invoke_agent"

@@ -17,6 +17,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.semconv._incubating.attributes import messaging_attributes
 
 import tenure
 import tenure.asyncio
@@ -68,16 +69,14 @@ def test_a_run_that_a_killed_host_has_begun_is_linked_to_its_accept(tmp_path: Pa
     of_first, of_second = found[:before], found[before:]
 
     (request,) = [each for each in of_first if each["name"] == "POST /ask"]
-    (accept,) = [each for each in of_first if each["name"] == "send asks"]
+    (accept,) = [each for each in of_first if each["name"] == "accept asks"]
     assert (accept["kind"], accept["trace"], accept["parent"]) == ("PRODUCER", request["trace"], request["span"])
     assert accept["attributes"]["tenure.accept.outcome"] == "accepted"
-    assert [
-        each["name"] for each in of_first if each["name"] == "process asks"
-    ] == []  # it was cut off, and never ended
+    assert [each["name"] for each in of_first if each["name"] == "run asks"] == []  # it was cut off, and never ended
     (first_step,) = [each for each in found if each["name"] == "step first"]
     assert first_step in of_first
 
-    (run,) = [each for each in of_second if each["name"] == "process asks"]
+    (run,) = [each for each in of_second if each["name"] == "run asks"]
     assert (run["kind"], run["parent"], run["links"]) == ("CONSUMER", None, [place(accept)])
     assert run["attributes"]["tenure.run.again"] is True
     assert run["attributes"]["tenure.run.outcome"] == "finished"
@@ -87,7 +86,7 @@ def test_a_run_that_a_killed_host_has_begun_is_linked_to_its_accept(tmp_path: Pa
 
     (sent,) = [each for each in found if each["attributes"].get("messaging.operation.name") == "send"]
     assert sent["trace"] == first_step["trace"]  # that of the execution which was killed
-    (heard,) = [each for each in found if each["name"] == "process hears"]
+    (heard,) = [each for each in found if each["name"] == "run hears"]
     assert heard["links"] == [place(sent)]
 
 
@@ -104,9 +103,44 @@ async def test_an_ask_and_what_it_asks_are_linked(autojump_clock: object, tmp_pa
         await (await ann.accept("hello")).wait_outcome()
 
     (ask,) = [each for each in collected.spans if each["attributes"].get("messaging.operation.name") == "ask"]
-    (run,), (asked,) = collected.named("process asks"), collected.named("process hears")
+    (run,), (asked,) = collected.named("run asks"), collected.named("run hears")
     assert (ask["parent"], ask["trace"]) == (run["span"], run["trace"])
     assert asked["links"] == [place(ask)]
+
+
+async def test_names_and_attributes_are_those_of_the_conventions_for_messaging(
+    autojump_clock: object, tmp_path: Path
+) -> None:
+    collected = Collected()
+
+    async def asks(run: tenure.Run) -> None:
+        if len(run.inputs) == 1:
+            run.send("bob", "word")
+            await run.ask("bob", "question", "hears")
+
+    async with host(tmp_path / "s.db", {"asks": tenure.Behaviour(asks, batch=2), "hears": nothing}) as supervisor:
+        tenure.otel.trace(supervisor, provider(collected))
+        await supervisor.spawn("bob", "hears")
+        ann = await supervisor.spawn("ann", "asks")
+        one = await ann.accept("hello")
+        await one.wait_outcome()
+        await ann.hold()
+        two = [await ann.accept("a"), await ann.accept("b")]
+        await supervisor.resume("ann")
+        for each in two:
+            await each.wait_outcome()
+
+    known = {value for name, value in vars(messaging_attributes).items() if name.startswith("MESSAGING_")}
+    spans = [{**each["attributes"], "name": each["name"]} for each in collected.spans]
+    assert {each["name"] for each in spans} == {"accept asks", "send", "ask hears", "run asks", "run hears"}
+    for each in spans:
+        named = [each["messaging.operation.name"], each.get("messaging.destination.name")]
+        assert each["name"] == " ".join(filter(None, named)), "a send without a kind knows no destination"
+        assert each["messaging.operation.type"] == ("process" if each["name"].startswith("run ") else "send")
+        assert {key for key in each if key.startswith("messaging.")} <= known
+    alone, both = [each for each in spans if each["name"] == "run asks"]
+    assert (alone["messaging.message.id"], alone.get("messaging.batch.message_count")) == (one.input_id, None)
+    assert (both.get("messaging.message.id"), both["messaging.batch.message_count"]) == (None, 2)
 
 
 async def test_a_run_that_was_put_aside_goes_on_in_a_span_that_links_to_the_one_before(
@@ -124,8 +158,8 @@ async def test_a_run_that_was_put_aside_goes_on_in_a_span_that_links_to_the_one_
         await ann.accept("hello")
         await trio.sleep(2000)
 
-    before, after = collected.named("process sleeps")
-    (accept,) = collected.named("send sleeps")
+    before, after = collected.named("run sleeps")
+    (accept,) = collected.named("accept sleeps")
     assert [each["attributes"]["tenure.run.outcome"] for each in (before, after)] == ["aside", "finished"]
     assert before["links"] == [place(accept)]
     assert after["links"] == [place(accept), place(before)]
@@ -146,10 +180,10 @@ async def test_what_fails_says_so(autojump_clock: object, tmp_path: Path) -> Non
         with pytest.raises(InvalidInput):
             await ann.accept("hello", idempotency_key="")
 
-    (step,), (run,) = collected.named("step break"), collected.named("process fails")
+    (step,), (run,) = collected.named("step break"), collected.named("run fails")
     assert (step["status"], step["attributes"]["error.type"]) == ("ERROR", "ZeroDivisionError")
     assert (run["status"], run["attributes"]["error.type"]) == ("ERROR", "failed")
-    refused = collected.named("send fails")[-1]
+    refused = collected.named("accept fails")[-1]
     assert (refused["status"], refused["attributes"]["error.type"]) == ("ERROR", "InvalidInput")
 
 
@@ -253,7 +287,7 @@ async def test_spans_of_parallel_steps_are_below_their_run_and_none_is_left_open
 
     await cut_off(tmp_path / "s.db", {"agent": agent}, body)
 
-    whole, cut = collected.named("process agent")
+    whole, cut = collected.named("run agent")
     assert [each["attributes"]["tenure.run.outcome"] for each in (whole, cut)] == ["finished", "cut"]
     steps = collected.named("step look")
     assert [each["parent"] for each in steps] == [whole["span"]] * 3 + [cut["span"]] * 3
@@ -273,7 +307,7 @@ def test_the_span_of_a_request_in_asyncio_is_above_its_accept(tmp_path: Path) ->
 
     asyncio.run(main())
 
-    (request,), (accept,) = collected.named("GET /"), collected.named("send kind")
+    (request,), (accept,) = collected.named("GET /"), collected.named("accept kind")
     assert accept["parent"] == request["span"]
 
 
