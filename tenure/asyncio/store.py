@@ -12,6 +12,7 @@ from tenure.persistence.contracts.erasing import Erasure
 from tenure.persistence.contracts.sealing.rekeying import Rekeyed
 from tenure.persistence.facets.prunable import Pruned
 from tenure.persistence.model.values import DurabilityTier
+from tenure.persistence.seams.limits import Limits
 from tenure.persistence.store import Store as TrioStore
 from tenure.persistence.upkeep.prune import Shrunk
 from tenure.persistence.writing.statistics import WriterStatistics
@@ -70,6 +71,11 @@ class Store:
     def incarnation(self) -> str:
         """This host, as its groups name it."""
         return self._store.incarnation
+
+    @property
+    def limits(self) -> Limits:
+        """What it was opened with."""
+        return self._store.limits
 
     @property
     def shared(self) -> bool:

@@ -9,6 +9,7 @@ from typing import final
 
 from tenure.errors import Closed, StoreBroken
 from tenure.persistence.model.values import DurabilityTier
+from tenure.persistence.seams.limits import Limits
 from tenure.persistence.store import Store as TrioStore
 from tenure.portals.portal import Portal
 
@@ -73,6 +74,11 @@ class Store(Front[TrioStore]):
     def incarnation(self) -> str:
         """This host, as its groups name it."""
         return way(self)[1].incarnation
+
+    @property
+    def limits(self) -> Limits:
+        """What it was opened with."""
+        return way(self)[1].limits
 
     @property
     def shared(self) -> bool:

@@ -61,6 +61,7 @@ def test_the_store_answers_through_the_front(tmp_path: Path) -> None:
             await (await supervisor.accept("alice", 1, kind="note")).wait_outcome()
             await store.health_check()
             assert (store.name, store.shared, store.durability_tier, store.broken) == ("sqlite", True, "durable", None)
+            assert store.limits == tenure.Limits()
             assert await store.verdict(store.incarnation, 1) is True
             assert (await store.prune(0)).inputs == 1
             assert (await store.statistics()).commits > 0

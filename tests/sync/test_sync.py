@@ -117,6 +117,7 @@ def test_output_is_followed_to_the_end_of_its_input() -> None:
 
 def test_facets_of_a_store_answer_without_a_host(tmp_path: Path) -> None:
     with tenure.sync.open_store(tmp_path / "a.db") as store:
+        assert store.limits == tenure.Limits()
         assert store.journal.append("flow", [1, 2], 0) == 2
         events = store.journal.stream("flow")
         assert [each.event for each in events] == [1, 2]

@@ -8,7 +8,7 @@ is written, and the outcome is the same one.
 
 from __future__ import annotations
 
-from typing import Any, Final, final
+from typing import Final, final
 
 from a2a.helpers.proto_helpers import new_data_part, new_text_message, new_text_part
 from a2a.server.agent_execution import AgentExecutor, RequestContext
@@ -16,7 +16,7 @@ from a2a.server.context import ServerCallContext
 from a2a.server.events import EventQueue
 from a2a.server.owner_resolver import OwnerResolver, resolve_user_scope
 from a2a.server.tasks.task_updater import TaskUpdater
-from a2a.types.a2a_pb2 import Artifact, Message, Part, Role, Task, TaskState
+from a2a.types.a2a_pb2 import Artifact, Message, Role, Task, TaskState
 from a2a.utils.errors import InvalidParamsError, TaskNotCancelableError
 from google.protobuf.json_format import MessageToDict, ParseError
 from google.protobuf.message import DecodeError
@@ -36,7 +36,7 @@ from tenure.errors import (
     StoreBroken,
 )
 
-from .records import check_listed
+from .records import check_listed, has_room
 
 _PART_LIMIT: Final = 90
 _REFUSED: Final = (IdempotencyConflict, InvalidInput, KindMismatch, PayloadTooLarge, RuntimeDestroyed)
@@ -53,7 +53,8 @@ class TenureAgent(AgentExecutor):
     The payload of an input is the message as JSON (`MessageToDict`), without the ids of context and task. What the behaviour
     returns is the task's artifact: a text as a text part, another value as a data part, and None is none. What it rejects
     (`Run.reject`) is a rejected task, with its words; clients do not hear what it fails for. A result that is nested more
-    deeply than the protocol holds (about 30 objects) is a failed task.
+    deeply than the protocol holds (about 30 objects), or too large to be stored with its task, is a failed task.
+    Serve it by `open_handler`: another handler answers a further message to a task that works before it is on disk.
     """
 
     def __init__(
@@ -89,6 +90,9 @@ class TenureAgent(AgentExecutor):
             InvalidParamsError: The message cannot be an input, or its id was another message's in this context.
         """
         message, task_id, context_id = _asked(context)
+        task = context.current_task or Task(id=task_id, context_id=context_id, history=[message])
+        if not self._has_room(task, context.call_context):
+            raise InvalidParamsError(message="the message is too large to be stored as a task")
         payload = MessageToDict(message)
         for name in ("taskId", "contextId"):
             payload.pop(name, None)
@@ -103,7 +107,6 @@ class TenureAgent(AgentExecutor):
             raise InvalidParamsError(message=str(error)) from error
         updater = TaskUpdater(event_queue, task_id, context_id)
         if context.current_task is None:
-            task = Task(id=task_id, context_id=context_id, history=[message])
             task.status.state = TaskState.TASK_STATE_SUBMITTED
             task.status.timestamp.GetCurrentTime()
             await event_queue.enqueue_event(task)
@@ -112,7 +115,7 @@ class TenureAgent(AgentExecutor):
         try:
             outcome = await ticket.wait_outcome()
             if not self._cancelled[task_id]:
-                await _tell(updater, ticket.input_id, outcome)
+                await self._tell(updater, task, ticket.input_id, outcome, context.call_context)
         except _CLOSING:
             return  # the task stays as it is: the next host goes on with the run, and with this
         finally:
@@ -137,7 +140,40 @@ class TenureAgent(AgentExecutor):
         if task.id in self._cancelled:
             self._cancelled[task.id] = True
         await runtime.cancel(ticket.input_id, in_run=True)
-        await _tell(TaskUpdater(event_queue, task.id, task.context_id), ticket.input_id, await ticket.wait_outcome())
+        updater = TaskUpdater(event_queue, task.id, task.context_id)
+        await self._tell(updater, task, ticket.input_id, await ticket.wait_outcome(), context.call_context)
+
+    # Inside
+
+    def _has_room(self, task: Task, context: ServerCallContext) -> bool:
+        return has_room(self._owner(context), task, self._supervisor.store.limits.payload_bytes)
+
+    async def _tell(
+        self, updater: TaskUpdater, task: Task, input_id: str, outcome: Outcome, context: ServerCallContext
+    ) -> None:
+        """The last events of a task, as it is before them."""
+        if outcome.phase is InputPhase.CONSUMED and outcome.receipt is None:
+            await _fail(updater, "its result is not kept any more")
+        elif outcome.phase in {InputPhase.CONSUMED, InputPhase.COALESCED}:
+            try:
+                artifacts = _artifacts(outcome, input_id)
+            except (DecodeError, InvalidInput, ParseError):
+                await _fail(updater, "its result is nested too deeply for A2A")
+                return
+            ended = Task(artifacts=artifacts)
+            ended.MergeFrom(task)
+            if not self._has_room(ended, context):
+                await _fail(updater, "its result is too large to be stored with its task")
+                return
+            for artifact in artifacts:
+                await updater.add_artifact(list(artifact.parts), artifact_id=artifact.artifact_id)
+            await updater.complete()
+        elif outcome.phase is InputPhase.SUPERSEDED or outcome.reason == AbandonReason.CANCELLED:
+            await updater.cancel()
+        elif outcome.reason == AbandonReason.REJECTED:  # in the behaviour's own words
+            await updater.reject(new_text_message(outcome.error or AbandonReason.REJECTED))
+        else:  # what went wrong is for the operators of the agent: `tenure why`
+            await _fail(updater, str(outcome.reason))
 
 
 def last_message(task: Task) -> Message | None:
@@ -152,30 +188,17 @@ def _asked(context: RequestContext) -> tuple[Message, str, str]:
     return context.message, context.task_id, context.context_id
 
 
-async def _tell(updater: TaskUpdater, input_id: str, outcome: Outcome) -> None:
-    """The last events of a task."""
-    if outcome.phase in {InputPhase.CONSUMED, InputPhase.COALESCED}:
-        try:
-            parts = [] if outcome.result is None else [_part(outcome.result)]
-        except (DecodeError, InvalidInput, ParseError):
-            await updater.failed(
-                new_text_message("the agent could not answer: its result is nested too deeply for A2A")
-            )
-            return
-        if parts:
-            # The same end, reported again by another host, is the same artifact.
-            await updater.add_artifact(parts, artifact_id=input_id)
-        await updater.complete()
-    elif outcome.phase is InputPhase.SUPERSEDED or outcome.reason == AbandonReason.CANCELLED:
-        await updater.cancel()
-    elif outcome.reason == AbandonReason.REJECTED:  # in the behaviour's own words
-        await updater.reject(new_text_message(outcome.error or AbandonReason.REJECTED))
-    else:  # what went wrong is for the operators of the agent: `tenure why`
-        await updater.failed(new_text_message(f"the agent could not answer: {outcome.reason}"))
-
-
-def _part(result: Any) -> Part:
-    """A result as a part of an artifact. Raises what the protocol does, or `InvalidInput`, where it cannot be said there."""
+def _artifacts(outcome: Outcome, input_id: str) -> list[Artifact]:
+    """What a behaviour has returned. Raises what the protocol does, or `InvalidInput`, where it cannot be said there."""
+    result = outcome.result
+    if result is None:
+        return []
     part = new_text_part(result) if isinstance(result, str) else new_data_part(result)
-    check_listed(Task(artifacts=[Artifact(parts=[part])]))
-    return part
+    # The same end, reported again by another host, is the same artifact.
+    artifacts = [Artifact(artifact_id=input_id, parts=[part])]
+    check_listed(Task(artifacts=artifacts))
+    return artifacts
+
+
+async def _fail(updater: TaskUpdater, why: str) -> None:
+    await updater.failed(new_text_message(f"the agent could not answer: {why}"))

@@ -22,6 +22,8 @@ from tenure.errors import Corrupt, InvalidInput
 TASKS: Final = "a2a.tasks:"
 _VERSION: Final = 1
 _PAGE: Final = 200
+_END: Final = 1024
+"""Bytes for what a task is given at its end besides its artifact: state, time and our words."""
 
 M = TypeVar("M", Task, TaskPushNotificationConfig)
 
@@ -62,6 +64,11 @@ def encode(owner: str, message: M) -> bytes:
     if isinstance(message, Task):
         check_listed(message)
     return _ENCODER.encode(_Record(version=_VERSION, owner=owner, message=message.SerializeToString()))
+
+
+def has_room(owner: str, task: Task, limit: int) -> bool:
+    """Whether a task can be stored where a value has at most so many bytes, with the end that it is still to be given."""
+    return len(_ENCODER.encode(_Record(version=_VERSION, owner=owner, message=b""))) + task.ByteSize() + _END <= limit
 
 
 def check_listed(task: Task) -> None:

@@ -26,7 +26,7 @@ CALL: Final = "call"
 """The idempotency key of the input that a call is."""
 
 ASKED: Final = "mcp.asked"
-"""The name in a runtime's own state under which stands what its run asks the client."""
+"""What the names in a runtime's own state begin with under which stands what its run asks the client, by round."""
 
 InputRequest = ElicitRequest | CreateMessageRequest | ListRootsRequest
 
@@ -66,10 +66,10 @@ async def ask_client(run: tenure.asyncio.Run, requests: Mapping[str, InputReques
 
     An answer is a JSON object as the client sent it: look into it before you believe it. A client that does not know of tasks
     cannot be asked: the tools of those who ask are `TaskTool(required=True)`. A call that is cancelled, by a timeout say,
-    asks no more from the run's next commit on.
+    asks no more from the run's next commit on. One call at a time asks: of two at once the later is refused.
 
     Raises:
-        InvalidInput: There is nothing to ask, or a request is none.
+        InvalidInput: There is nothing to ask, a request is none, or another call asks.
         ToolError: The runtime retires, and no answer can come any more.
     """
     if not requests:
@@ -80,10 +80,10 @@ async def ask_client(run: tenure.asyncio.Run, requests: Mapping[str, InputReques
     asked = [
         [key, requests[name].model_dump(by_alias=True, mode="json", exclude_none=True)] for key, name in names.items()
     ]
-    run.state.set(ASKED, {"round": around, "at": run.now().timestamp(), "requests": asked})
-    await run.checkpoint()
+    run.state.set(place := f"{ASKED}.{around}", {"round": around, "at": run.now().timestamp(), "requests": asked})
     answers: dict[str, Any] = {}
     try:
+        await run.checkpoint()
         while len(answers) < len(names):
             joined = await run.wait_steered(correlation_id=around)
             if not joined:
@@ -94,5 +94,5 @@ async def ask_client(run: tenure.asyncio.Run, requests: Mapping[str, InputReques
                 answers[names[said["key"]]] = said["response"]
     finally:  # a behaviour that gives up, by a timeout say, waits for its client no more
         with suppress(RunEnded):
-            run.state.delete(ASKED)
+            run.state.delete(place)
     return answers

@@ -21,16 +21,24 @@ from weakref import WeakValueDictionary
 import attrs
 import msgspec
 from mcp.server.streamable_http import MCP_SESSION_ID_HEADER, EventCallback, EventMessage, EventStore
-from mcp_types import JSONRPCError, JSONRPCMessage, JSONRPCResponse, jsonrpc_message_adapter
+from mcp_types import (
+    INTERNAL_ERROR,
+    ErrorData,
+    JSONRPCError,
+    JSONRPCMessage,
+    JSONRPCResponse,
+    jsonrpc_message_adapter,
+)
 from pydantic import ValidationError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tenure.adapters.checking import check_value, checked
 from tenure.adapters.fronts import AnyStore, Caller
-from tenure.errors import Corrupt, InvalidInput
+from tenure.errors import Contended, Corrupt, DiskFull, InvalidInput, PayloadTooLarge
 
 _VERSION: Final = 1
 _PAGE: Final = 200
+_RETRY_S: Final = 0.5
 _HEADER: Final = MCP_SESSION_ID_HEADER.encode()
 _DIGITS: Final = 16
 _IS_NUMBER: Final = re.compile(f"[0-9]{{{_DIGITS}}}").fullmatch
@@ -148,23 +156,38 @@ class TenureEventStore(EventStore):
     async def store_event(self, stream_id: str, message: JSONRPCMessage | None) -> str:
         """Store an event of the session of this request, and return its id. None is an event that has only an id.
 
+        A message that is larger than the store takes is sent, and is not kept: of an answer a replay says so, as an error,
+        and others it leaves out. While the disk is full, or the store is busy, this waits and tries again, for the SDK sends
+        nothing more in a session whose event was not stored.
+
         Cancellation: it is stored or not; an id that was not returned is never sent.
 
         Raises:
             InvalidInput: An argument is none, or no `EventSessions` is around the application.
-            PayloadTooLarge: The message is larger than the store takes.
         """
         session = _current()
-        said = b"" if message is None else message.model_dump_json(by_alias=True, exclude_unset=True).encode()
         async with session.writing:
             number = session.last + 1
-            values: dict[str, bytes | None] = {session.key(number): _ENCODER.encode(_Event(_VERSION, stream_id, said))}
-            if number > self._limit:
-                values[session.key(number - self._limit)] = None
-            await self._caller.awaited(self._caller.values.write(values, self._retention_s))
+            try:
+                await self._write(session, number, stream_id, message)
+            except PayloadTooLarge:
+                await self._write(session, number, stream_id, _instead(message))
             session.last = number
         session.tell()
         return session.event_id(number)
+
+    async def _write(self, session: _Session, number: int, stream_id: str, message: JSONRPCMessage | None) -> None:
+        said = b"" if message is None else message.model_dump_json(by_alias=True, exclude_unset=True).encode()
+        values: dict[str, bytes | None] = {session.key(number): _ENCODER.encode(_Event(_VERSION, stream_id, said))}
+        if number > self._limit:
+            values[session.key(number - self._limit)] = None
+        while True:
+            try:
+                await self._caller.awaited(self._caller.values.write(values, self._retention_s))
+            except (DiskFull, Contended):  # nothing was written
+                await asyncio.sleep(_RETRY_S)
+            else:
+                return
 
     async def replay_events_after(self, last_event_id: str, send_callback: EventCallback) -> None:
         """Send what came after an event in its stream, and what comes, until the stream or the session has ended.
@@ -227,6 +250,14 @@ def _session_id(headers: Any) -> str | None:
 def _ends(message: JSONRPCMessage | None) -> bool:
     """Whether this is the last event of its stream."""
     return isinstance(message, JSONRPCResponse | JSONRPCError) and message.id is not None
+
+
+def _instead(message: JSONRPCMessage | None) -> JSONRPCMessage | None:
+    """What is kept of a message that is too large: the end of its stream, where it is that."""
+    if not isinstance(message, JSONRPCResponse | JSONRPCError):
+        return None
+    error = ErrorData(code=INTERNAL_ERROR, message="the answer was too large to be kept for a client that resumes")
+    return JSONRPCError(jsonrpc="2.0", id=message.id, error=error)
 
 
 def _decode(data: bytes, key: str) -> tuple[str, JSONRPCMessage | None]:

@@ -41,7 +41,7 @@ from tenure.adapters.keys import part
 from tenure.errors import IdempotencyConflict, InvalidInput, NotFound, PayloadTooLarge, RuntimeDestroyed
 
 from .behaviours import ASKED, CALL, answer_key
-from .wire import Asking, created_ms, describe, ended, new_task_id, result_of
+from .wire import Asking, created_ms, describe, ended, is_kept, new_task_id, result_of
 
 IDENTIFIER: Final = "io.modelcontextprotocol/tasks"
 _OWNER_LIMIT: Final = 90
@@ -202,6 +202,8 @@ class TenureTasks(Extension):
     async def _get(self, ctx: Context, params: _TaskParams) -> HandlerResult:
         created, ticket = await self._find(params, ctx)
         if ticket.outcome is not None:
+            if not is_kept(ticket.outcome):
+                raise _unknown(params.task_id)
             status, inlined = ended(ticket.outcome)
             receipt = ticket.outcome.receipt
             updated = None if receipt is None else receipt.committed_at
@@ -242,11 +244,15 @@ class TenureTasks(Extension):
     async def _asking(self, runtime_id: str) -> Asking | None:
         """What the run of a task waits for from its client."""
         state = await self._supervisor.execution_state(runtime_id)
-        asked = cast("dict[str, Any] | None", state.values.get(ASKED))
-        if asked is None:
-            return None
-        requests = {key: request for key, request in asked["requests"] if not await self._is_answered(runtime_id, key)}
-        return Asking(at=asked["at"], round=asked["round"], requests=requests) if requests else None
+        for name, value in state.values.items():
+            if name.startswith(ASKED):
+                asked = cast("dict[str, Any]", value)
+                open_requests = {
+                    key: said for key, said in asked["requests"] if not await self._is_answered(runtime_id, key)
+                }
+                if open_requests:
+                    return Asking(at=asked["at"], round=asked["round"], requests=open_requests)
+        return None
 
     async def _is_answered(self, runtime_id: str, key: str) -> bool:
         try:

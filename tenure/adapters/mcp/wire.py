@@ -53,6 +53,11 @@ def describe(
     }
 
 
+def is_kept(outcome: Outcome) -> bool:
+    """Whether the result of a call that has ended is there still: it goes with the records of its run."""
+    return outcome.phase is not InputPhase.CONSUMED or outcome.receipt is not None
+
+
 def ended(outcome: Outcome) -> tuple[str, dict[str, Any]]:
     """The status of a task that has ended, and what is inlined with it."""
     if outcome.phase is InputPhase.SUPERSEDED or outcome.reason == AbandonReason.CANCELLED:
@@ -77,14 +82,14 @@ def result_of(outcome: Outcome) -> CallToolResult | ErrorData:
 
 
 def result_for(value: Any) -> CallToolResult:
-    """The result of a tool that a value is. Raises `TypeError` where it has no JSON form."""
+    """The result of a tool that a value is. Raises `TypeError` or `ValueError` where it has no JSON form."""
     if isinstance(value, CallToolResult):
         return value
     if value is None:
         return CallToolResult(content=[])
     if isinstance(value, str):
         return CallToolResult(content=[_content(value)])
-    text = _content(json.dumps(value, ensure_ascii=False))
+    text = _content(json.dumps(value, ensure_ascii=False, allow_nan=False))
     return CallToolResult(content=[text], structured_content=value if isinstance(value, dict) else None)
 
 

@@ -16,6 +16,7 @@ from a2a.client import ClientConfig, ClientFactory
 from a2a.client.client import Client
 from a2a.helpers.proto_helpers import get_artifact_text, get_message_text, new_text_message
 from a2a.server.context import ServerCallContext
+from a2a.server.request_handlers import DefaultRequestHandler
 from a2a.types.a2a_pb2 import (
     AgentCapabilities,
     AgentCard,
@@ -31,7 +32,7 @@ from a2a.types.a2a_pb2 import (
     TaskPushNotificationConfig,
     TaskState,
 )
-from a2a.utils.errors import A2AError
+from a2a.utils.errors import A2AError, InvalidParamsError, UnsupportedOperationError
 from google.protobuf.json_format import MessageToDict
 
 import tenure
@@ -185,10 +186,7 @@ def test_a_task_whose_run_ends_just_as_it_is_cancelled_leaves_the_next_one_alone
 
     async def main() -> None:
         call = ServerCallContext()
-        async with (
-            tenure.asyncio.open_supervisor(tmp_path / "agents.db", behaviours={"clerk": clerk}) as supervisor,
-            open_handler(supervisor, AgentCard(name="clerk", version="1"), kind="clerk") as handler,
-        ):
+        async with handling(tmp_path, clerk) as handler:
             first, second = [
                 await handler.on_message_send(asking(text, later=True), call) for text in ("first", "second")
             ]
@@ -197,9 +195,105 @@ def test_a_task_whose_run_ends_just_as_it_is_cancelled_leaves_the_next_one_alone
             answered = await handler.on_cancel_task(CancelTaskRequest(id=first.id), call)
             assert answered.status.state == COMPLETED
             second_ends.set()
-            while (found := await handler.on_get_task(GetTaskRequest(id=second.id), call)).status.state not in ENDED:  # noqa: ASYNC110 - another task reports it
-                await asyncio.sleep(0.01)
+            found = await seen_to_end(handler, second.id)
             assert (found.status.state, told(found)) == (COMPLETED, ["done: second"])
+
+    run(main)
+
+
+@asynccontextmanager
+async def handling(path: Path, clerk: Any, **terms: Any) -> AsyncIterator[DefaultRequestHandler]:
+    """A handler of this process."""
+    async with (
+        tenure.asyncio.open_supervisor(path / "agents.db", behaviours={"clerk": clerk}, **terms) as supervisor,
+        open_handler(supervisor, AgentCard(name="clerk", version="1"), kind="clerk") as handler,
+    ):
+        yield handler
+
+
+async def seen_to_end(handler: DefaultRequestHandler, task_id: str) -> Task:
+    call = ServerCallContext()
+    while (found := await handler.on_get_task(GetTaskRequest(id=task_id), call)).status.state not in ENDED:  # noqa: ASYNC110 - another task reports it
+        await asyncio.sleep(0.01)
+    return found
+
+
+def test_a_further_message_to_a_task_is_refused_and_its_context_takes_it(tmp_path: Path) -> None:
+    """The framework keeps it in memory until the task has ended, after it has answered it."""
+    gate, worked = asyncio.Event(), list[str]()
+
+    @tenure.asyncio.behaviour
+    async def clerk(run: tenure.asyncio.Run) -> str:
+        (entry,) = run.inputs
+        worked.append(entry.payload["parts"][0]["text"])
+        await gate.wait()
+        return f"done: {worked[-1]}"
+
+    async def main() -> None:
+        call = ServerCallContext()
+        async with handling(tmp_path, clerk) as handler:
+            first = await handler.on_message_send(asking("first", later=True), call)
+            assert isinstance(first, Task)
+            further = asking("second", later=True)
+            further.message.task_id = first.id
+            with pytest.raises(UnsupportedOperationError, match="context"):
+                await handler.on_message_send(further, call)
+            further.message.task_id = ""
+            second = await handler.on_message_send(further, call)
+            assert isinstance(second, Task)
+            gate.set()
+            ends = [await seen_to_end(handler, task.id) for task in (first, second)]
+            assert [told(end) for end in ends] == [["done: first"], ["done: second"]]
+            further.message.task_id = first.id
+            with pytest.raises(UnsupportedOperationError):
+                await handler.on_message_send(further, call)
+        assert worked == ["first", "second"]
+
+    run(main)
+
+
+def test_a_task_that_its_result_makes_too_large_has_failed(tmp_path: Path) -> None:
+    worked: list[int] = []
+
+    @tenure.asyncio.behaviour
+    async def clerk(run: tenure.asyncio.Run) -> str:
+        worked.append(len(run.inputs[0].payload["parts"][0]["text"]))
+        return "y" * 40_000
+
+    async def main() -> None:
+        call = ServerCallContext()
+        async with handling(tmp_path, clerk, limits=tenure.Limits(payload_bytes=64_000)) as handler:
+            for length, state in ((10_000, COMPLETED), (30_000, TaskState.TASK_STATE_FAILED)):
+                task = await handler.on_message_send(asking("x" * length, str(length)), call)
+                assert isinstance(task, Task)
+                assert (await handler.on_get_task(GetTaskRequest(id=task.id), call)).status.state == state
+            assert "too large" in get_message_text(task.status.message)
+            with pytest.raises(InvalidParamsError, match="too large"):
+                await handler.on_message_send(asking("x" * 63_500, "message"), call)
+        assert worked == [10_000, 30_000]
+
+    run(main)
+
+
+def test_a_task_whose_result_went_before_it_was_taken_up_has_failed(tmp_path: Path) -> None:
+    @tenure.asyncio.behaviour
+    async def clerk(_: tenure.asyncio.Run) -> str:
+        return "done"
+
+    async def main() -> None:
+        call = ServerCallContext()
+        async with handling(tmp_path, clerk) as handler:
+            task = await handler.on_message_send(asking("hello"), call)
+            assert isinstance(task, Task)
+        async with tenure.asyncio.open_store(tmp_path / "agents.db") as store:
+            task.status.state = WORKING  # as where its server was killed before it had stored the end
+            task.ClearField("artifacts")
+            await TenureTaskStore(store).save(task, call)
+            assert (await store.prune(0)).runs == 1
+        async with handling(tmp_path, clerk) as handler:
+            end = await seen_to_end(handler, task.id)
+            assert (end.status.state, told(end)) == (TaskState.TASK_STATE_FAILED, [])
+            assert "not kept" in get_message_text(end.status.message)
 
     run(main)
 

@@ -15,6 +15,7 @@ import pytest
 from mcp.client.client import Client
 from mcp.server.streamable_http import EventMessage
 from mcp_types import (
+    JSONRPCError,
     JSONRPCMessage,
     JSONRPCNotification,
     JSONRPCResponse,
@@ -23,10 +24,11 @@ from mcp_types import (
 )
 from starlette.types import Receive, Scope, Send
 
+import tenure
 import tenure.asyncio
 import tenure.sync
 from tenure.adapters.mcp import EventSessions, TenureEventStore
-from tenure.errors import Corrupt, InvalidInput, PayloadTooLarge
+from tenure.errors import Corrupt, InvalidInput
 from tests.adapters.programs import program
 from tests.adapters.serving import listening, run as run_bounded
 
@@ -263,6 +265,42 @@ def test_old_events_go_and_what_came_after_them_is_not_sent(tmp_path: Path) -> N
     run(main, tmp_path)
 
 
+def test_what_is_too_large_to_be_kept_is_sent_and_its_session_goes_on(tmp_path: Path) -> None:
+    async def main() -> None:
+        limits = tenure.Limits(payload_bytes=10_000)
+        async with (
+            tenure.asyncio.open_store(tmp_path / "agents.db", limits=limits) as store,
+            serving_here(make_app(store)) as port,
+            Client(f"http://127.0.0.1:{port}/mcp", mode="legacy", read_timeout_seconds=60) as client,
+        ):
+            for name in ("x" * 20_000, "a"):  # what it says meanwhile is as large as its answer
+                result = await client.call_tool("count", {"name": name, "to": 2})
+                (content,) = result.content
+                assert isinstance(content, TextContent)
+                assert content.text == f"{name} counted"
+
+    run_bounded(main)
+
+
+def test_a_replay_says_of_an_answer_that_it_was_too_large(tmp_path: Path) -> None:
+    async def main(store: tenure.asyncio.Store) -> None:
+        desk, events = Desk(), TenureEventStore(store)
+        await desk.open(b"a")
+        first = await desk.ask(b"a", events.store_event("1", None))
+        text = {"text": "x" * 2**24}
+        for large in (
+            JSONRPCNotification(jsonrpc="2.0", method="n", params=text),
+            JSONRPCResponse(jsonrpc="2.0", id=1, result=text),
+        ):
+            last = await desk.ask(b"a", events.store_event("1", large))
+        (event,) = await replayed(desk, events, b"a", first)
+        assert event.event_id == last
+        assert isinstance(event.message, JSONRPCError)
+        assert (event.message.id, "too large" in event.message.error.message) == (1, True)
+
+    run(main, tmp_path)
+
+
 def test_damage_is_said(tmp_path: Path) -> None:
     async def main(store: tenure.asyncio.Store) -> None:
         desk, events = Desk(), TenureEventStore(store)
@@ -313,9 +351,6 @@ def test_what_makes_no_sense_is_refused_and_stores_nothing(tmp_path: Path) -> No
                 await desk.ask(b"a", events.store_event("1", wrong))
             with pytest.raises(InvalidInput):
                 await desk.ask(b"a", events.replay_events_after("1", wrong))
-        large = JSONRPCResponse(jsonrpc="2.0", id=1, result={"text": "x" * 2**24})
-        with pytest.raises(PayloadTooLarge):
-            await desk.ask(b"a", events.store_event("1", large))
         assert await store.state.items("mcp.events:") == []
 
     run(main, tmp_path)

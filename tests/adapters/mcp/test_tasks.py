@@ -30,8 +30,10 @@ from mcp_types import (
 )
 from pydantic import ConfigDict
 
+import tenure
 import tenure.asyncio
 from tenure.adapters.mcp import TaskTool, TenureTasks, ask_client, tool_behaviour
+from tenure.errors import InvalidInput
 from tests.adapters.serving import asked, run, serving
 
 APP = Path(__file__).with_name("mcp_app.py")
@@ -309,5 +311,53 @@ def test_a_tool_that_gives_up_asking_works_on(tmp_path: Path) -> None:
                 assert (await send(client, "get", task_id))["status"] == "working"
                 gate.set()
                 assert told(await until(client, task_id, *ENDED)) == ["without you"]
+
+    run(main)
+
+
+def test_of_two_questions_at_once_the_later_is_refused_and_the_first_is_answered(tmp_path: Path) -> None:
+    @tool_behaviour
+    async def hasty(run: tenure.asyncio.Run, _: Any) -> str:
+        asked = ElicitRequest(params=ElicitRequestFormParams(message="well?", requested_schema={"type": "object"}))
+        first, second = [asyncio.create_task(ask_client(run, {name: asked})) for name in "ab"]
+        with pytest.raises(InvalidInput):
+            await second
+        return str(await first)
+
+    def decide() -> None:
+        """Decide."""
+
+    async def main() -> None:
+        async with tenure.asyncio.open_supervisor(tmp_path / "agents.db", behaviours={"a": hasty}) as supervisor:
+            tasks = TenureTasks(supervisor, [TaskTool(decide, kind="a", required=True)])
+            async with Client(MCPServer("desk", extensions=[tasks]), extensions=[Tasks()]) as client:
+                task_id = str((await create(client, "decide"))["taskId"])
+                (key,) = (await until(client, task_id, "input_required"))["inputRequests"]
+                await send(client, "update", task_id, inputResponses={key: {"action": "accept"}})
+                assert told(await until(client, task_id, *ENDED)) == ["{'a': {'action': 'accept'}}"]
+
+    run(main)
+
+
+def test_a_task_whose_result_is_not_kept_any_more_is_unknown_and_one_without_json_has_failed(tmp_path: Path) -> None:
+    @tool_behaviour
+    async def work(_: tenure.asyncio.Run, what: float) -> Any:
+        return what if what > 0 else {"what": float("nan")}
+
+    def compute(what: float) -> float:
+        """Compute."""
+        return what
+
+    async def main() -> None:
+        behaviours = {"work": tenure.Behaviour(work, restart=tenure.RestartPolicy(max_attempts=1))}
+        async with tenure.asyncio.open_supervisor(tmp_path / "agents.db", behaviours=behaviours) as supervisor:
+            tasks = TenureTasks(supervisor, [TaskTool(compute, kind="work")])
+            async with Client(MCPServer("desk", extensions=[tasks]), extensions=[Tasks()]) as client:
+                task_id = str((await create(client, "compute", what=1.5))["taskId"])
+                assert told(await until(client, task_id, *ENDED)) == ["1.5"]
+                no_json = str((await create(client, "compute", what=-1))["taskId"])
+                assert (await until(client, no_json, *ENDED))["status"] == "failed"
+                await supervisor.store.prune(0)
+                await refused(INVALID_PARAMS, send(client, "get", task_id))
 
     run(main)

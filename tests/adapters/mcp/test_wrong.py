@@ -1,4 +1,4 @@
-"""What is wrong is refused where tools are made and where a client is asked."""
+"""What is wrong is refused where tools are made and where a client is asked; a disk without room is waited for."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ from typing import Any
 
 import pytest
 
+import tenure
 import tenure.asyncio
-from tenure.adapters.mcp import TaskTool, TenureTasks, ask_client, tool_behaviour
+from tenure.adapters.mcp import TaskTool, TenureEventStore, TenureTasks, ask_client, tool_behaviour
 from tenure.errors import InvalidInput
+from tenure.persistence.engines.sqlite.options import SqliteOptions
+from tests.adapters.serving import run
 from tests.adapters.sweep import WRONG
+from tests.kit.faulty_vfs import FULL, FaultyVfs
+
+from .test_events import DONE, Desk, replayed
 
 
 def work() -> None:
@@ -65,3 +71,23 @@ def test_what_is_no_request_is_not_asked(tmp_path: Path) -> None:
 
     asyncio.run(main())
     assert len(asked) == len(WRONG) + 1
+
+
+def test_an_event_waits_for_room_on_the_disk(tmp_path: Path) -> None:
+    vfs = FaultyVfs()
+    seams = tenure.Seams(engine=SqliteOptions(vfs=vfs.vfs_name))
+
+    async def main() -> None:
+        async with tenure.asyncio.open_store(tmp_path / "agents.db", seams=seams) as store:
+            desk, events = Desk(), TenureEventStore(store)
+            await desk.open(b"a")
+            first = await desk.ask(b"a", events.store_event("1", None))
+            vfs.fail("xWrite", "-wal", FULL)
+            storing = asyncio.create_task(desk.ask(b"a", events.store_event("1", DONE)))
+            await asyncio.sleep(0.1)
+            assert not storing.done()
+            vfs.heal()
+            await storing
+            assert [event.message for event in await replayed(desk, events, b"a", first)] == [DONE]
+
+    run(main)
