@@ -3,7 +3,7 @@
     python benchmarks/busy_loop.py
 
 The writer's thread needs the interpreter lock, and a loop that is always runnable hardly ever lets go of it. The aim is a p99
-of at most 50 ms, with 1 and with 100 runtimes committing. `spun_share` says how much of the time was left to the spinning task.
+of at most 40 ms, with 1 and with 100 runtimes committing. `spun_share` says how much of the time was left to the spinning task.
 """
 
 from __future__ import annotations

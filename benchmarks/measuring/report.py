@@ -64,7 +64,7 @@ def ratio(above: float, below: float) -> float:
 def print_line(benchmark: str, **findings: Any) -> None:
     """Print the one line, with what the numbers depend on."""
     machine = {
-        "cpus": os.cpu_count(),
+        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "python": platform.python_version(),
         "sqlite": apsw.sqlite_lib_version(),
         "trio": trio.__version__,

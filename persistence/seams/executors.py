@@ -20,7 +20,7 @@ import trio
 
 from tenure.errors import NoDescriptor, NoThread
 
-from .give_way import GiveWay
+from .give_way import GiveWay, own_clock
 from .interrupts import to_the_end
 
 T = TypeVar("T")
@@ -154,14 +154,14 @@ class ThreadExecutor:
             waiting = False
             return trio.lowlevel.Abort.SUCCEEDED
 
-        self.give_way.working += 1
+        self.give_way.give()
         self._work.put(work)
         result: T = await trio.lowlevel.wait_task_rescheduled(abort)
         return result
 
     def post(self, work: Callable[[], object], /) -> None:
         """See `Posted.post`."""
-        self.give_way.posted = True
+        self.give_way.post()
 
         def posted() -> None:
             work()
@@ -178,6 +178,7 @@ class ThreadExecutor:
                 trio.lowlevel.remove_instrument(self.give_way)
 
     def _serve(self) -> None:
+        self.give_way.watch(own_clock())
         while (work := self._work.get()) is not None:
             work()
 

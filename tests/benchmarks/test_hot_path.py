@@ -28,7 +28,6 @@ from tenure.persistence.seams.executors import (
     InlineExecutor,
     ThreadExecutor,
 )
-from tenure.persistence.seams.give_way import GiveWay
 from tenure.persistence.seams.seams import Seams
 from tests.kit.statements import statements_heard
 
@@ -272,23 +271,6 @@ async def test_a_boundary_writes_five_rows_and_reads_none(executed: list[str]) -
         "UPDATE sessions SET",
         "UPDATE runtimes SET",
     ]
-
-
-def rests(give_way: GiveWay, timeout: float) -> bool:
-    before = give_way.rested_at
-    give_way.before_io_wait(timeout)
-    return give_way.rested_at != before
-
-
-def test_a_busy_loop_rests_now_and_then_while_work_is_out() -> None:
-    give_way = GiveWay()
-
-    assert not rests(give_way, 0)  # nobody needs it
-    give_way.working = 1
-    assert not rests(give_way, 1.0)  # it is about to wait anyway
-    assert rests(give_way, 0)
-    give_way.rested_at += 60
-    assert not rests(give_way, 0)  # it has just rested
 
 
 async def test_an_executor_counts_what_is_out_and_takes_its_instrument_away() -> None:
