@@ -32,7 +32,8 @@ from tenure.persistence.facets.runs.runs import BeginRun
 from tenure.persistence.model.codec import digest, encode
 from tenure.persistence.model.entries import EntryKind, EntryStatus
 from tenure.persistence.model.values import InputId, LogicalRuntimeId, RunId, SessionId
-from tenure.persistence.store import Store, open_store
+from tenure.persistence.opening import open_store
+from tenure.persistence.store import Store
 
 MIB: Final = 1 << 20
 FEW: Final = 1_000

@@ -22,7 +22,8 @@ from typing import Final
 import trio
 from measuring.report import options, print_line, scratch
 
-from tenure.persistence.store import Store, open_store
+from tenure.persistence.opening import open_store
+from tenure.persistence.store import Store
 
 MIB: Final = 1 << 20
 SESSION: Final = "talk"

@@ -18,7 +18,8 @@ import trio
 from measuring.report import Timing, median_of, options, print_line, scratch
 from measuring.workload import Agent, boundary_commit, copy_of, messages, prepare
 
-from tenure.persistence.store import Store, open_store
+from tenure.persistence.opening import open_store
+from tenure.persistence.store import Store
 
 SLICE_S: Final = 0.002
 SIZES: Final = (1, 100)

@@ -24,7 +24,7 @@ from measuring.raw import Recording, record, replay
 from measuring.report import Timing, median_of, options, print_line, ratio, scratch
 from measuring.workload import Agent, commit_concurrently, copy_of, prepare
 
-from tenure.persistence.store import open_store
+from tenure.persistence.opening import open_store
 
 GROUP: Final = 64
 MANY: Final = 10_000

@@ -28,7 +28,8 @@ import apsw
 import trio
 from measuring.report import Timing, median_of, options, print_line, ratio, scratch
 
-from tenure.persistence.store import Store, open_store
+from tenure.persistence.opening import open_store
+from tenure.persistence.store import Store
 
 AT_ONCE: Final = (1, 100)
 EVENT: Final = {"kind": "measured", "text": "x" * 160, "n": 1}

@@ -19,7 +19,8 @@ from measuring.workload import Agent, boundary_commit, messages, prepare
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.conversation.sessions import AppendMessages
 from tenure.persistence.model.codec import encode
-from tenure.persistence.store import Store, open_store
+from tenure.persistence.opening import open_store
+from tenure.persistence.store import Store
 
 
 async def grow(store: Store, agent: Agent, length: int) -> None:

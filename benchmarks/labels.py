@@ -22,7 +22,8 @@ from measuring.report import options, print_line, ratio, scratch
 from tenure import LogicalRuntimeId, SessionId
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.ownership.ownership import TakeOwnership
-from tenure.persistence.store import Store, open_store
+from tenure.persistence.opening import open_store
+from tenure.persistence.store import Store
 from tenure.persistence.upkeep.inspect import Wanted, list_runtimes
 
 PAGE = 20

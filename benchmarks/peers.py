@@ -30,7 +30,7 @@ from measuring.dbos_steps import dbos_steps, in_threads
 from measuring.report import Timing, median_of, options, print_line, ratio, scratch
 from measuring.workload import commit_concurrently, copy_of, messages, prepare
 
-from tenure.persistence.store import open_store
+from tenure.persistence.opening import open_store
 
 Measure = Callable[[Path, int, int], Timing]
 

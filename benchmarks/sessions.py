@@ -18,7 +18,8 @@ import trio
 from measuring.report import Timing, median_of, options, print_line, ratio, scratch
 
 from tenure import ActivePath, RuntimeCommit, SessionNodeRecord
-from tenure.persistence.store import Store, open_store
+from tenure.persistence.opening import open_store
+from tenure.persistence.store import Store
 
 SESSION: Final = "talk"
 PAYLOAD: Final = b"x" * 1024

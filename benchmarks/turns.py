@@ -28,7 +28,7 @@ from pathlib import Path
 import tenure, trio
 from measuring.end_to_end import feed, remember, spawn_all
 from measuring.workload import commit_concurrently, copy_of, messages, prepare
-from tenure.persistence.store import open_store
+from tenure.persistence.opening import open_store
 
 folder, single, shared = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 

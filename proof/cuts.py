@@ -26,8 +26,9 @@ from tenure.persistence.facets.inbox.inputs import AcceptInput
 from tenure.persistence.facets.ownership.ownership import TakeOwnership
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.values import InputId, LogicalRuntimeId, SessionId
+from tenure.persistence.opening import open_store
 from tenure.persistence.seams.limits import Limits
-from tenure.persistence.store import Store, open_store
+from tenure.persistence.store import Store
 
 RUNTIMES: Final = 8
 LATEST_S: Final = 0.3

@@ -28,7 +28,8 @@ from tenure.persistence.facets.inbox.outcomes import find_by_key
 from tenure.persistence.facets.ownership.ownership import TakeOwnership
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.values import TOKEN_RAISE, InputId, LogicalRuntimeId, SessionId
-from tenure.persistence.store import Store, open_store
+from tenure.persistence.opening import open_store
+from tenure.persistence.store import Store
 from tenure.persistence.upkeep.backup import restore
 from tenure.persistence.upkeep.look import look_into
 from tenure.persistence.upkeep.verify import verify_runtime

@@ -17,11 +17,11 @@ from tenure.persistence.model.numbers import (
     check_seconds,
 )
 from tenure.persistence.model.values import DurabilityClass
+from tenure.persistence.opening import open_store
 from tenure.persistence.seams.interrupts import guarded
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.nursery import background, containing
 from tenure.persistence.seams.seams import Seams
-from tenure.persistence.store import open_store
 
 from .collector import tuned_collector
 from .host import Host

@@ -128,14 +128,12 @@ from .persistence.model.values import (
     RuntimeState as RuntimeState,
     SessionId as SessionId,
 )
+from .persistence.opening import open_store as open_store
 from .persistence.seams.hooks import Carry as Carry, Hook as Hook
 from .persistence.seams.limits import Limits as Limits
 from .persistence.seams.options import Codec as Codec
 from .persistence.seams.seams import Seams as Seams
-from .persistence.store import (
-    Store as Store,
-    open_store as open_store,
-)
+from .persistence.store import Store as Store
 from .persistence.upkeep.inspect import RuntimeLine as RuntimeLine
 from .persistence.upkeep.prune import Shrunk as Shrunk
 from .persistence.upkeep.record import RunEntry as RunEntry, UnfinishedRun as UnfinishedRun

@@ -21,8 +21,9 @@ from tenure.persistence.engines.engine import SqlValue
 from tenure.persistence.engines.postgres.protocol.translation import translated
 from tenure.persistence.engines.postgres.writer import Writer
 from tenure.persistence.engines.statements import load_statements
+from tenure.persistence.opening import open_store
 from tenure.persistence.seams.seams import Seams
-from tenure.persistence.store import Store, open_store
+from tenure.persistence.store import Store
 from tenure.testing.observing import inside_of, seen
 
 from .dbos_steps import dbos_steps

@@ -16,7 +16,7 @@ import apsw
 from attrs import frozen
 
 from tenure.persistence.engines.sqlite.options import SqliteOptions
-from tenure.persistence.store import open_store
+from tenure.persistence.opening import open_store
 
 from .report import Timing
 from .workload import Agent, boundary_commit, copy_of, in_turn

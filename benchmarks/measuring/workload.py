@@ -38,7 +38,8 @@ from tenure.persistence.model.values import (
     RunId,
     SessionId,
 )
-from tenure.persistence.store import Store, open_store
+from tenure.persistence.opening import open_store
+from tenure.persistence.store import Store
 
 from .report import Timing
 

@@ -13,7 +13,8 @@ from proof.promises.facet import Rows
 from proof.promises.facets import check
 from tenure.errors import NotFound
 from tenure.persistence.model.values import DurabilityClass
-from tenure.persistence.store import Store, open_store
+from tenure.persistence.opening import open_store
+from tenure.persistence.store import Store
 from tenure.testing.history import History
 from tenure.testing.invariants import Invariant, Reopening
 from tenure.testing.machine import Machine

@@ -28,8 +28,9 @@ from tenure.persistence.facets.inbox.outcomes import find_by_key
 from tenure.persistence.facets.ownership.ownership import TakeOwnership
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.values import InputId, LogicalRuntimeId, SessionId
+from tenure.persistence.opening import open_store
 from tenure.persistence.seams.limits import Limits
-from tenure.persistence.store import Store, open_store
+from tenure.persistence.store import Store
 from tenure.testing.determinism import run_seeded
 from tenure.testing.drive.disk import Disk
 from tenure.testing.drive.images import (

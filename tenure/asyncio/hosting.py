@@ -17,9 +17,9 @@ from tenure.errors import Closed, Unsupported
 from tenure.persistence.entering import EnteredAsync
 from tenure.persistence.model.lifecycles.retention import Retention
 from tenure.persistence.model.values import DurabilityClass
+from tenure.persistence.opening import open_store as trio_open_store
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
-from tenure.persistence.store import open_store as trio_open_store
 from tenure.portals.cancelling import wait_shielded
 from tenure.portals.loops import ProgramLoop
 from tenure.portals.portal import in_loop, settle

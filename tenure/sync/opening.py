@@ -14,9 +14,9 @@ from tenure.errors import Closed
 from tenure.persistence.entering import Entered
 from tenure.persistence.model.lifecycles.retention import Retention
 from tenure.persistence.model.values import DurabilityClass
+from tenure.persistence.opening import open_store as trio_open_store
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
-from tenure.persistence.store import open_store as trio_open_store
 from tenure.portals.portal import Portal
 from tenure.portals.thread import TrioThread
 from tenure.supervisor import opening

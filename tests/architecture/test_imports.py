@@ -81,6 +81,7 @@ ROOMS = {
         "contracts",
         "upkeep",
         "store",
+        "opening",
     ),
     "supervisor": (
         "operators",

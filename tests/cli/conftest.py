@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from tenure.persistence.store import open_store
+from tenure.persistence.opening import open_store
 from tests.kit import alone
 from tests.kit.stores import message, own
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import trio
 
 from tenure.cli.exits import BUSY, DONE, NOT_THERE, REFUSED
-from tenure.persistence.store import open_store
+from tenure.persistence.opening import open_store
 from tests.kit.commands import call
 
 

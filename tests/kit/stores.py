@@ -29,8 +29,9 @@ from tenure.persistence.model.values import (
     LogicalRuntimeId,
     SessionId,
 )
+from tenure.persistence.opening import open_store
 from tenure.persistence.seams.seams import Seams
-from tenure.persistence.store import Store, open_store
+from tenure.persistence.store import Store
 from tenure.persistence.writing.pending import Pending
 from tenure.testing.observing import seen
 

@@ -11,7 +11,7 @@ from tenure.cli.output import Output
 from tenure.cli.upkeep.keys import seams
 from tenure.persistence.contracts.erasing import Erasure, count_content
 from tenure.persistence.model.values import check_runtime_id
-from tenure.persistence.store import open_store
+from tenure.persistence.opening import open_store
 from tenure.persistence.upkeep.look import look_into
 
 

@@ -8,7 +8,7 @@ import click
 from tenure.cli.exits import REFUSED
 from tenure.cli.output import Output
 from tenure.cli.upkeep.keys import seams
-from tenure.persistence.store import open_store
+from tenure.persistence.opening import open_store
 from tenure.persistence.upkeep.look import look_into
 
 

@@ -22,9 +22,10 @@ from tenure.persistence.commits.commit import (
 from tenure.persistence.engines.engine import WriteConnection
 from tenure.persistence.engines.sqlite.options import SqliteOptions
 from tenure.persistence.facets.ownership.ownership import RenewLease
+from tenure.persistence.opening import open_store
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
-from tenure.persistence.store import Store, open_store
+from tenure.persistence.store import Store
 from tenure.testing.observing import inside_of
 from tests.kit.faulty_vfs import (
     FULL,
@@ -349,7 +350,7 @@ def test_a_quota_is_a_full_disk_and_its_outcome_is_known(tmp_path: Path) -> None
 UNDER_A_LIMIT = """
 import resource, sys, trio
 from tenure.errors import DiskFull
-from tenure.persistence.store import open_store
+from tenure.persistence.opening import open_store
 from tests.kit.stores import landed, message, own
 from tenure.persistence.store import ground_of
 

@@ -16,7 +16,7 @@ from tenure.errors import CannotOpen, Corrupt, DiskFull, StoreBroken, StoreLocke
 from tenure.persistence.engines.sqlite.log.copy import Finding, LogCopy
 from tenure.persistence.engines.sqlite.options import SqliteOptions
 from tenure.persistence.engines.sqlite.system.files import Files, OsFiles
-from tenure.persistence.store import open_store
+from tenure.persistence.opening import open_store
 from tests.kit.stores import landed, message
 from tests.persistence.engines.test_log_damage import FRAME, Killed, killed, offset_of, opens
 from tests.persistence.engines.test_neighbours import READER, child, run_host, tell

@@ -13,7 +13,7 @@ from attrs import frozen
 from tenure.errors import Corrupt
 from tenure.persistence.engines.sqlite.log.format import FRAME_HEADER_BYTES, HEADER_BYTES, read_frame
 from tenure.persistence.model.values import DurabilityClass
-from tenure.persistence.store import open_store
+from tenure.persistence.opening import open_store
 from tenure.persistence.upkeep.cut_log import cut_log
 from tenure.persistence.upkeep.look import look_into
 from tests.kit.stores import landed, message, own

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import tenure
-from tenure.persistence.store import open_store
+from tenure.persistence.opening import open_store
 from tests.kit.stores import message, own
 from tests.persistence.engines.test_neighbours import READER, child, tell
 

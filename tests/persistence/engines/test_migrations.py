@@ -13,7 +13,7 @@ from tenure.errors import Corrupt, Internal, SchemaMismatch
 from tenure.persistence.engines.sqlite.opening import migrations as sqlite_migrations
 from tenure.persistence.engines.sqlite.opening.preflight import APPLICATION_ID
 from tenure.persistence.engines.statements import schema_files
-from tenure.persistence.store import open_store
+from tenure.persistence.opening import open_store
 from tenure.persistence.upkeep.backup import back_up
 from tenure.persistence.upkeep.look import look_into
 from tests.kit.stores import own

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tenure.errors import CannotOpen, StoreBroken
-from tenure.persistence.store import open_store
+from tenure.persistence.opening import open_store
 from tenure.persistence.upkeep.backup import back_up
 from tenure.persistence.upkeep.look import look_into
 from tests.kit.stores import (

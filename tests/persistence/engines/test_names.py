@@ -22,7 +22,8 @@ from tenure.persistence.engines.sqlite.opening.preflight import (
 )
 from tenure.persistence.engines.sqlite.system.files import OsFiles, is_settled
 from tenure.persistence.engines.sqlite.system.locks import OsLocks
-from tenure.persistence.store import ground_of, open_store
+from tenure.persistence.opening import open_store
+from tenure.persistence.store import ground_of
 from tenure.persistence.upkeep.backup import back_up, restore
 from tenure.persistence.upkeep.look import look_into
 from tenure.persistence.upkeep.promoting.promote import promote

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from tenure.persistence.store import open_store
+from tenure.persistence.opening import open_store
 from tenure.persistence.upkeep.look import look_into
 from tenure.persistence.upkeep.verify import runtime_ids, verify_runtime
 from tests.kit.shares import share
@@ -22,7 +22,7 @@ BOUND_S = 60.0
 
 HOST = """
 import sys, trio
-from tenure.persistence.store import open_store
+from tenure.persistence.opening import open_store
 from tests.kit.stores import message, own
 
 async def main():

@@ -40,7 +40,8 @@ from tenure.persistence.engines.sqlite.opening.preflight import (
 from tenure.persistence.engines.sqlite.system.files import OsFiles
 from tenure.persistence.engines.sqlite.system.locks import OsLocks
 from tenure.persistence.engines.statements import load_statements, schema_files
-from tenure.persistence.store import Store, open_store
+from tenure.persistence.opening import open_store
+from tenure.persistence.store import Store
 from tenure.persistence.upkeep.backup import back_up, restore
 from tenure.persistence.upkeep.look import look_into
 from tests.kit.faulty_vfs import (

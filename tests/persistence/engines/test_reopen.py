@@ -12,8 +12,9 @@ import trio
 import trio.testing
 
 from tenure.errors import Closed, Contended, InvalidInput, NotFound, StoreBroken, StoreLocked
+from tenure.persistence.opening import open_store
 from tenure.persistence.seams.limits import Limits
-from tenure.persistence.store import Store, open_store
+from tenure.persistence.store import Store
 from tests.kit.faulty_vfs import (
     SYNC_ERROR,
     WRITE_ERROR,
@@ -153,7 +154,7 @@ async def test_a_verdict_on_a_living_host_waits_until_it_is_known_dead(tmp_path:
 
 KILLED = """
 import os, sys, trio
-from tenure.persistence.store import open_store
+from tenure.persistence.opening import open_store
 from tests.kit.stores import message, own
 
 async def main():
@@ -204,7 +205,7 @@ async def test_whoever_waits_for_a_break_hears_of_an_orderly_end(open_mode: Open
 
 WRITER = """
 import sys, trio
-from tenure.persistence.store import open_store
+from tenure.persistence.opening import open_store
 from tests.kit.stores import message, own
 from tenure.persistence.store import ground_of
 

@@ -14,8 +14,9 @@ from tenure.persistence.model.values import (
     LogicalRuntimeId,
     SessionId,
 )
+from tenure.persistence.opening import open_store
 from tenure.persistence.seams.limits import Limits
-from tenure.persistence.store import Store, open_store
+from tenure.persistence.store import Store
 from tenure.persistence.writing.pending import Pending
 from tests.kit.ground import submit
 

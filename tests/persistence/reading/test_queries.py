@@ -11,10 +11,11 @@ import trio
 
 from tenure.errors import Closed, InvalidInput, LimitReached, StoreBroken
 from tenure.persistence.engines.sqlite.options import SqliteOptions
+from tenure.persistence.opening import open_store
 from tenure.persistence.reading.user_connection import QueryConnection
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
-from tenure.persistence.store import Store, open_store
+from tenure.persistence.store import Store
 from tests.kit.faulty_vfs import (
     SYNC_ERROR,
     FaultyVfs,

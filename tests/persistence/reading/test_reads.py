@@ -11,9 +11,10 @@ import trio
 from tenure.errors import Internal, InvalidInput, NotFound
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.engines.sqlite.options import SqliteOptions
+from tenure.persistence.opening import open_store
 from tenure.persistence.seams.executors import InlineExecutor
 from tenure.persistence.seams.seams import Seams
-from tenure.persistence.store import Store, open_store
+from tenure.persistence.store import Store
 from tests.kit.stores import (
     OpenMode,
     landed,

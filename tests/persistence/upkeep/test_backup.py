@@ -13,8 +13,8 @@ import trio
 from tenure.errors import CannotOpen, Corrupt, DiskFull, Error, InvalidInput, NotADatabase, SchemaMismatch, StoreLocked
 from tenure.persistence.engines.sqlite.copies import copying as sqlite_copying
 from tenure.persistence.engines.sqlite.options import SqliteOptions
+from tenure.persistence.opening import open_store
 from tenure.persistence.seams.seams import Seams
-from tenure.persistence.store import open_store
 from tenure.persistence.upkeep.backup import (
     back_up,
     restore,

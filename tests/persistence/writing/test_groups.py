@@ -16,9 +16,10 @@ from tenure.persistence.commits.commit import (
     Commit,
     CommitResult,
 )
+from tenure.persistence.opening import open_store
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
-from tenure.persistence.store import Store, open_store
+from tenure.persistence.store import Store
 from tenure.persistence.writing.pending import Pending
 from tests.kit.ground import submit
 from tests.kit.serving import draft

@@ -10,9 +10,10 @@ import trio
 import trio.testing
 
 from tenure.errors import Closed
+from tenure.persistence.opening import open_store
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
-from tenure.persistence.store import Store, ground_of, open_store
+from tenure.persistence.store import Store, ground_of
 from tenure.persistence.writing.room import Room
 from tests.kit.hosting import Gate
 from tests.kit.stores import message, own

@@ -22,8 +22,9 @@ from tenure.persistence.facets.queue.queue import EnqueueBatch
 from tenure.persistence.facets.runs.runs import FinishRun
 from tenure.persistence.model.contracts.queued_work import encode_batch
 from tenure.persistence.model.values import RunId
+from tenure.persistence.opening import open_store
 from tenure.persistence.seams.seams import Seams
-from tenure.persistence.store import Store, open_store
+from tenure.persistence.store import Store
 from tests.kit.ground import submit
 from tests.kit.statements import hear_statements
 from tests.kit.stores import (

@@ -31,8 +31,9 @@ from tenure.persistence.model.values import (
     LogicalRuntimeId,
     SessionId,
 )
+from tenure.persistence.opening import open_store
 from tenure.persistence.seams.limits import Limits
-from tenure.persistence.store import Store, ground_of, open_store
+from tenure.persistence.store import Store, ground_of
 from tenure.persistence.writing.host_row import (
     OtherHost,
     OtherHosts,

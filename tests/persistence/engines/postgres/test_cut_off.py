@@ -23,7 +23,7 @@ from tenure import Behaviour, Limits, Run, open_supervisor
 from tenure.errors import Contended, Error
 from tenure.persistence.engines.postgres.connecting import Connecting
 from tenure.persistence.engines.postgres.target import target_of
-from tenure.persistence.store import open_store
+from tenure.persistence.opening import open_store
 from tests.kit import postgres
 from tests.kit.stores import landed, message, own
 

@@ -18,7 +18,8 @@ from tenure.persistence.commits.commit import Commit
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.inbox import arrivals
 from tenure.persistence.facets.ownership.ownership import MarkLost, ReleaseOwnership
-from tenure.persistence.store import Store, ground_of, open_store
+from tenure.persistence.opening import open_store
+from tenure.persistence.store import Store, ground_of
 from tenure.persistence.upkeep.listing import list_hosts
 from tenure.persistence.upkeep.verify import verify_runtime
 from tenure.persistence.upkeep.verify_store import verify_parts

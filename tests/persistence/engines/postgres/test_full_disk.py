@@ -15,7 +15,7 @@ from proof.fleet.server import OwnServer
 from tenure.errors import DiskFull
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.conversation.sessions import AppendMessages
-from tenure.persistence.store import open_store
+from tenure.persistence.opening import open_store
 from tests.kit.stores import name, own
 
 MESSAGE = 256 * 1024

@@ -20,7 +20,8 @@ from tenure.persistence.engines.choice import door_to
 from tenure.persistence.engines.listeners import Hint
 from tenure.persistence.engines.postgres.server.line import MOST_BYTES, ServerLine, hint_of
 from tenure.persistence.facets.ownership.ownership import MarkLost
-from tenure.persistence.store import ground_of, open_store
+from tenure.persistence.opening import open_store
+from tenure.persistence.store import ground_of
 from tenure.persistence.writing.hinting import hinting
 from tenure.persistence.writing.hinting.hinting import Hinting
 from tenure.persistence.writing.hinting.pace import GAP_S, GAP_TO_ALL_S

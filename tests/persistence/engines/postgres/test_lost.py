@@ -27,8 +27,9 @@ from tenure.persistence.engines.postgres.target import target_of
 from tenure.persistence.facets.conversation.sessions import AppendMessages
 from tenure.persistence.facets.erasing import erasing
 from tenure.persistence.facets.inbox.inputs import AcceptedInput
+from tenure.persistence.opening import open_store
 from tenure.persistence.seams.limits import Limits
-from tenure.persistence.store import Store, ground_of, open_store
+from tenure.persistence.store import Store, ground_of
 from tenure.supervisor.accepting.doubts import Ended, ended
 from tests.kit import postgres
 from tests.kit.shares import TURN, examples

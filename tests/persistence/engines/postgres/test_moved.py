@@ -21,8 +21,9 @@ from tenure.errors import Contended, NotFound, StoreBroken, StoreMoved
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.inbox import arrivals
 from tenure.persistence.model.values import TOKEN_RAISE
+from tenure.persistence.opening import open_store
 from tenure.persistence.seams.limits import Limits
-from tenure.persistence.store import Store, ground_of, open_store
+from tenure.persistence.store import Store, ground_of
 from tenure.persistence.upkeep.verify_store import verify_parts
 from tests.kit.commands import call
 from tests.kit.serving import draft, put, served, serving, texts_of

@@ -32,9 +32,10 @@ from tenure.persistence.engines.postgres.protocol.translation import translated
 from tenure.persistence.engines.postgres.target import target_of
 from tenure.persistence.engines.sqlite.options import SqliteOptions
 from tenure.persistence.engines.statements import load_statements, schema_files
+from tenure.persistence.opening import open_store
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import Seams
-from tenure.persistence.store import Store, ground_of, open_store
+from tenure.persistence.store import Store, ground_of
 from tenure.persistence.upkeep.look import look_into
 from tenure.persistence.upkeep.verify_store import verify_parts
 from tests.kit import postgres

@@ -15,8 +15,9 @@ from proof.fleet.failover import Pair, standby_of
 from proof.fleet.server import REPLICATING, OwnServer
 from tenure.errors import Contended, StoreBroken, StoreMoved, WeakDurability
 from tenure.persistence.model.values import DurabilityClass
+from tenure.persistence.opening import open_store
 from tenure.persistence.seams.limits import Limits
-from tenure.persistence.store import Store, ground_of, open_store
+from tenure.persistence.store import Store, ground_of
 from tests.kit import postgres
 from tests.kit.stores import landed, message, own
 
