@@ -10,7 +10,7 @@ import trio
 import trio.testing
 
 import tenure
-from tenure.supervisor.runs import execution
+from tenure.supervisor.runs import bad_ends, execution
 from tenure.supervisor.supervisor import host_of
 from tests.kit.hosting import (
     consumed,
@@ -19,9 +19,9 @@ from tests.kit.hosting import (
 )
 
 PLACES = {
-    "the failed run's decision": (execution, "decide"),
-    "the text of its error": (execution, "describe"),
-    "its first look for errors": (execution, "last_frames"),
+    "the failed run's decision": (bad_ends, "decide"),
+    "the text of its error": (bad_ends, "describe"),
+    "its first look for errors": (bad_ends, "last_frames"),
     "the run itself": (execution, "Run"),
 }
 
@@ -65,7 +65,7 @@ async def test_a_run_that_ends_forgives_the_defects_before_it(
     target: Path | str, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failures: list[Any] = []
-    real = execution.decide
+    real = bad_ends.decide
 
     def four_times(*arguments: Any, **options: Any) -> Any:
         if len(failures) % 5 < 4:
@@ -74,7 +74,7 @@ async def test_a_run_that_ends_forgives_the_defects_before_it(
         failures.append(None)
         return real(*arguments, **options)
 
-    monkeypatch.setattr(execution, "decide", four_times)
+    monkeypatch.setattr(bad_ends, "decide", four_times)
     async with host(target, {"failing": failing}) as supervisor:
         mallory = await supervisor.spawn("mallory", "failing")
         outcome = await (await mallory.accept("go")).wait_outcome()
