@@ -74,6 +74,18 @@ async def test_a_damaged_list_of_tables_under_a_header_of_ours_is_damage_and_no_
                 pass
 
 
+async def test_a_list_of_tables_with_a_text_that_is_no_utf_8_is_damage_for_every_way_in(tmp_path: Path) -> None:
+    path = tmp_path / "agents.db"
+    await _open(path)
+    data = path.read_bytes()
+    at = data.index(b"CREATE TABLE inputs") + len("CREATE TABLE inputs (  input INTEGER")
+    path.write_bytes(data[:at] + bytes([data[at] ^ 0x80]) + data[at + 1 :])  # no host has it open
+
+    for way in (_open, _look, _back_up):
+        with pytest.raises(Corrupt):
+            await way(path)
+
+
 async def test_a_migration_lands_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "agents.db"
     async with open_store(path) as store:

@@ -13,7 +13,7 @@ import pytest
 import trio
 
 import tenure
-from tenure.errors import CannotOpen, StoreBroken
+from tenure.errors import CannotOpen, Corrupt, StoreBroken
 from tenure.persistence.engines.sqlite.files.names import Names, check_alone, check_joins
 from tenure.persistence.engines.sqlite.opening.preflight import (
     BESIDE,
@@ -28,7 +28,9 @@ from tenure.persistence.upkeep.backup import back_up, restore
 from tenure.persistence.upkeep.look import look_into
 from tenure.persistence.upkeep.promoting.promote import promote
 from tests.kit.ground import host_key
+from tests.kit.seen import open_seen_store
 from tests.kit.stores import landed, message, own
+from tests.persistence.contracts.damage import execute
 
 SHORT = tenure.Limits(busy_s=0.0)
 
@@ -265,17 +267,35 @@ def test_names_are_read_back_as_they_were_written() -> None:
 
 @pytest.mark.parametrize("other", ["database", "lock", "log", "shm"])
 def test_who_joins_needs_the_files_of_every_living_host(other: str) -> None:
-    check_joins("a.db", names(), [names().text, f"{names().text} proof=1:9"])
-    for row in (names(**{other: "2:2"}).text, None, "nonsense"):
+    check_joins("a.db", names(), [names(), names()])
+    for theirs in (names(**{other: "2:2"}), None):
         with pytest.raises(CannotOpen):
-            check_joins("a.db", names(), [names().text, row])
+            check_joins("a.db", names(), [names(), theirs])
 
 
 def test_hosts_that_hold_the_very_lock_that_is_ours_alone_are_dead() -> None:
-    check_alone("a.db", "1:2", [names().text, names(log="5:5").text])
-    for row in (names(lock="2:2").text, None):
+    check_alone("a.db", "1:2", [names(), names(log="5:5")])
+    for theirs in (names(lock="2:2"), None):
         with pytest.raises(CannotOpen):
-            check_alone("a.db", "1:2", [names().text, row])
+            check_alone("a.db", "1:2", [names(), theirs])
+
+
+@pytest.mark.parametrize("newcomer", [_open, _look, _copy])
+@pytest.mark.parametrize("damaged", ["CAST(x'ff3d' AS TEXT)", "'nonsense'", "x'ff'", "5"])
+async def test_a_row_of_a_host_that_was_damaged_is_damage_and_no_removed_file(
+    tmp_path: Path, damaged: str, newcomer: Callable[[Path], Awaitable[None]]
+) -> None:
+    path = tmp_path / "agents.db"
+    async with open_seen_store(path) as store:
+        await own(store)
+        await execute(store, f"UPDATE hosts SET files = {damaged}")
+
+        with pytest.raises(Corrupt, match="host"):
+            await newcomer(path)
+
+        await store.commit(message(store, "m-1"))
+    async with open_store(path) as store:
+        assert await landed(store, "m-1") == ["m-1"]
 
 
 def test_a_stamp_counts_only_when_no_later_change_can_have_the_same(

@@ -15,7 +15,7 @@ from typing import Final, Self, final
 import apsw
 from attrs import frozen
 
-from tenure.errors import CannotOpen, StoreLocked
+from tenure.errors import CannotOpen, Corrupt, StoreLocked
 from tenure.persistence.engines.sqlite.errors import close_quietly
 from tenure.persistence.engines.sqlite.opening.preflight import read_head
 from tenure.persistence.engines.sqlite.system.files import Files
@@ -25,7 +25,8 @@ WAL_VERSION: Final = 2
 """What stands twice in the header of a database that has a log."""
 
 _NOTE_BYTES: Final = 256  # always as long: a note is written over another one, which needs no room on a full disk
-_LIVING: Final = "SELECT files FROM hosts WHERE closed_at IS NULL AND lost_at IS NULL"
+# As bytes: a text that was damaged need not be one.
+_LIVING: Final = "SELECT host, CAST(files AS BLOB) FROM hosts WHERE closed_at IS NULL AND lost_at IS NULL"
 
 
 @final
@@ -87,19 +88,17 @@ class Names:
         return None
 
 
-def check_joins(path: str, here: Names, living: Iterable[str | None]) -> None:
+def check_joins(path: str, here: Names, living: Iterable[Names | None]) -> None:
     """Raises `CannotOpen` where a living host has other files open than these names lead to."""
-    for row in living:
-        theirs = None if row is None else Names.read(row)
+    for theirs in living:
         other = "files" if theirs is None else here.differs_from(theirs)
         if other is not None:
             raise elsewhere(path, other)
 
 
-def check_alone(path: str, lock: str, living: Iterable[str | None]) -> None:
+def check_alone(path: str, lock: str, living: Iterable[Names | None]) -> None:
     """Raises `CannotOpen` where a living host may hold another lock than this one, which is held exclusively."""
-    for row in living:
-        theirs = None if row is None else Names.read(row)
+    for theirs in living:
         if theirs is None or theirs.lock != lock:
             raise elsewhere(path, "lock")
 
@@ -115,15 +114,23 @@ def has_log(path: str, vfs: str | None) -> bool:
     return read_head(path, vfs, 20)[18:20] == bytes((WAL_VERSION, WAL_VERSION))
 
 
-def living_hosts(connection: apsw.Connection) -> list[str | None]:
-    """What the rows of the living hosts say of their files. Raises `apsw.Error`."""
-    return [files if isinstance(files, str) else None for (files,) in connection.execute(_LIVING).fetchall()]
+def living_hosts(connection: apsw.Connection) -> list[Names | None]:
+    """What the rows of the living hosts say of their files. Raises `apsw.Error`, and `Corrupt` for a row that was damaged."""
+    return [_named(host, files) for host, files in connection.execute(_LIVING).fetchall()]
 
 
-def read_living_hosts(path: str, vfs: str | None, busy_s: float) -> list[str | None]:
+def _named(host: object, files: object) -> Names | None:
+    named = Names.noted(files) if isinstance(files, bytes) else None
+    if named is None and files is not None:
+        raise Corrupt(record="host", key=str(host), detail="its row does not say which files it has open")
+    return named
+
+
+def read_living_hosts(path: str, vfs: str | None, busy_s: float) -> list[Names | None]:
     """The same, on another connection, which changes nothing.
 
     Raises:
+        Corrupt: A row of a living host was damaged.
         CannotOpen: They cannot be read: what a connection finds under these names is not what others have open.
     """
     try:

@@ -134,7 +134,10 @@ def _check(path: str, connection: apsw.Connection, application_id: int, version:
 def _check_tables(path: str, connection: apsw.Connection, version: int) -> None:
     migrations = tuple(schema_files())
     expected = tables_made_by(migrations[: max(version, 0)])
-    there = {str(row[0]): row for row in connection.execute(_SCHEMA).fetchall()}
+    try:
+        there = {str(row[0]): row for row in connection.execute(_SCHEMA).fetchall()}
+    except UnicodeDecodeError as exc:
+        raise Corrupt(record="database", key=path, detail="its list of tables cannot be read") from exc
     ours = {name: there[name] for name in expected if name in there}
     if ours != expected:
         raise SchemaMismatch(what=path, expected=_named(version, expected), actual=_named(version, ours))
