@@ -202,6 +202,19 @@ def decode(data: bytes, record: str, key: str) -> Any:
         raise Corrupt(record=record, key=key, detail=str(exc)) from exc
 
 
+def decode_brought(data: bytes, field: str, what: str) -> Any:
+    """Decode bytes that a caller has stored, and that are what their digest says.
+
+    Raises:
+        InvalidInput: They are not JSON, which is how they were given: nothing was damaged.
+    """
+    try:
+        return _decoder.decode(data)
+    except (msgspec.DecodeError, RecursionError) as exc:
+        refuse_sealed(data)
+        raise InvalidInput(detail=f"{what} was stored as bytes that are not JSON: {exc}", field=field) from exc
+
+
 def message_of(data: bytes) -> Any:
     """A message as it was appended: what its JSON says, or, where it is not JSON, the bytes.
 

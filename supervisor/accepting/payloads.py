@@ -8,7 +8,7 @@ from typing import Any, final
 from attrs import frozen
 
 from tenure.errors import InvalidInput
-from tenure.persistence.model.codec import decode, encode
+from tenure.persistence.model.codec import decode_brought, encode
 from tenure.persistence.model.texts import text_of
 
 from .classes import Classes, Misfit, name_of
@@ -77,8 +77,8 @@ class PayloadType:
         raise InvalidInput(detail="its JSON does not hold all of it; give its class a form that does", field="payload")
 
     def decode(self, data: bytes, input_id: str) -> Any:
-        """Decode a stored payload. Raises `InvalidInput` where it does not fit, `Corrupt` where it is not JSON."""
-        value = decode(data, "payload", input_id)
+        """Decode a payload whose digest was checked. Raises `InvalidInput` where it does not fit, or is not JSON."""
+        value = decode_brought(data, "payload", f"the payload of input {input_id}")
         if self._cls is None:
             return value
         try:

@@ -8,7 +8,7 @@ from attrs import frozen
 
 from tenure.errors import InvalidInput
 from tenure.persistence.facets.inbox.batches import BatchMember
-from tenure.persistence.model.codec import decode
+from tenure.persistence.model.codec import decode, message_of
 from tenure.persistence.model.values import (
     InputId,
     InputKind,
@@ -52,11 +52,11 @@ def read_input(member: BatchMember, payload_type: PayloadType) -> RunInput:
 
 
 def read_input_anyhow(member: BatchMember, payload_type: PayloadType) -> RunInput:
-    """As `read_input`; where the payload does not fit, it stays a JSON value: that may be why the input was abandoned."""
+    """As `read_input`; what does not fit stays a JSON value, or bytes: that may be why the input was abandoned."""
     try:
         return read_input(member, payload_type)
     except InvalidInput:
-        return _read(member, decode(member.payload, "payload", member.input_id))
+        return _read(member, message_of(member.payload))
 
 
 def _read(member: BatchMember, payload: Any) -> RunInput:

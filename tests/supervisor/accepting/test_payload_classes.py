@@ -311,3 +311,33 @@ async def test_what_a_schedule_makes_of_a_payload_that_never_fitted_is_a_dead_le
         await supervisor.schedules.create("s", "a", tenure.Every(100), {"item": "tea"}, "shop")
         await trio.sleep(150)
         assert [each.payload for each in await supervisor.dead_letters("a")] == [b'{"item":"tea"}']
+
+
+@pytest.mark.parametrize("data", [b"\xff\x00", b'"\\ud83d"', b"[" * 5_000 + b"]" * 5_000, b"1" * 5_000])
+@pytest.mark.parametrize("payload", [None, Order])
+async def test_bytes_of_a_store_verb_that_are_not_json_are_rejected_alone_and_called_no_damage(
+    autojump_clock: MockClock, open_host: OpenHost, payload: Any, data: bytes
+) -> None:
+    seen: list[Any] = []
+    followed: list[Any] = []
+
+    async def takes(run: tenure.Run) -> None:
+        seen.extend(each.payload for each in run.inputs)
+
+    async def follows(run: tenure.Run) -> None:
+        followed.extend(each.payload for each in run.inputs)
+
+    behaviour = tenure.Behaviour(takes, payload=payload, on_abandoned=follows)
+    async with deployed(open_host, behaviour) as supervisor:
+        runtime = await supervisor.spawn("a", "shop")
+        brought = tenure.InputState(input_id=tenure.InputId("raw"), payload=data, phase=tenure.InputPhase.QUEUED)
+        await supervisor.store.runtimes.persist_input_state("a", brought, fence=runtime.fence_token)
+        outcome = await (await supervisor.ticket("a", input_id="raw")).wait_outcome()
+        assert (await (await runtime.accept({"item": "a"})).wait_outcome()).phase == "consumed"
+
+    assert outcome.phase == "abandoned"
+    assert outcome.error is not None
+    assert "bytes that are not JSON" in outcome.error
+    assert "damaged" not in outcome.error
+    assert len(seen) == 1
+    assert followed == [data]
