@@ -68,6 +68,9 @@ SELECT count(*) FROM runtimes WHERE owner = :host AND kind = :kind;
 -- name: verification.open_inputs
 SELECT count(*) FROM inputs WHERE runtime = :runtime AND finished_at IS NULL AND due_at IS NULL;
 
+-- name: verification.queued
+SELECT 1 FROM inputs WHERE runtime = :runtime AND finished_at IS NULL AND due_at IS NULL AND phase = 'queued' LIMIT 1;
+
 -- name: verification.oldest_input
 SELECT input_id, kind, phase, lane, attempts, created_at, extra FROM inputs
 WHERE runtime = :runtime AND finished_at IS NULL AND due_at IS NULL ORDER BY admission LIMIT 1;

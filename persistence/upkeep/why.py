@@ -115,7 +115,7 @@ def explain(
     )
     return {
         "runtime_id": runtime_id,
-        "because": next((why for holds, why in cases if holds), "nothing holds it back: its host begins a run"),
+        "because": next((why for holds, why in cases if holds), "") or _begins(statements, key),
         "state": state,
         "kind": kind,
         "held": None
@@ -251,6 +251,14 @@ def _sleeps_until(statements: Statements, run: int) -> float | None:
         return msgspec.json.decode(row[3], type=float)
     except msgspec.MsgspecError:
         return None  # damaged; the host that enters the run gets the error
+
+
+def _begins(statements: Statements, runtime: int) -> str:
+    if statements.one("verification.queued", runtime=runtime) is not None:
+        return "nothing holds it back: its host begins a run"
+    return (
+        "none of its inputs is queued: what a store verb wrote in another phase waits for its caller, or the next owner"
+    )
 
 
 def _oldest(statements: Statements, runtime: int, now: float) -> dict[str, Any] | None:

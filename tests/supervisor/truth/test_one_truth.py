@@ -260,3 +260,19 @@ async def test_a_waiter_for_an_input_of_a_runtime_that_store_verbs_destroyed_is_
 
         assert outcome == again
         assert (outcome.phase, outcome.reason) == ("abandoned", "destroyed")
+
+
+async def test_what_a_store_verb_left_in_another_phase_is_not_said_to_begin(
+    target: Path | str, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with host(target, {"kind": nothing}) as supervisor:
+        runtime = await supervisor.spawn("r", "kind")
+        brought = queued("x", phase="accepted")
+        await supervisor.store.runtimes.persist_input_state("r", brought, fence=runtime.fence_token)
+        await trio.sleep(1)
+        assert "none of its inputs is queued" in (await supervisor.why("r"))["because"]
+
+        brought = queued("x", phase="queued")
+        await supervisor.store.runtimes.persist_input_state("r", brought, fence=runtime.fence_token)
+        with trio.fail_after(5):
+            assert (await (await supervisor.ticket("r", input_id="x")).wait_outcome()).phase == "consumed"
