@@ -121,7 +121,9 @@ def all_commands(group: click.Group, before: str = "") -> Iterator[tuple[str, cl
 
 
 def test_every_command_takes_json_and_has_a_help() -> None:
-    for name, command in all_commands(app):
+    commands = [*all_commands(app)]
+    assert {"backup", "list", "show", "verify"} <= {name for name, _ in commands}
+    for name, command in commands:
         assert "--json" in {option for each in command.params for option in each.opts}, name
         assert command.help, name
         assert f"`tenure {name} " in (ROOT / "docs" / "cli.md").read_text(encoding="utf-8"), name

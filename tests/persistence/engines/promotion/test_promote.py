@@ -281,7 +281,9 @@ async def test_the_keys_of_a_server_go_on_after_those_that_were_brought(url: str
 
     rows = rows_of(url)
     with psycopg.connect(url) as server:
-        for table in [each for each in all_tables() if each.rises and rows.get(each.name)]:
+        tables = [each for each in all_tables() if each.rises and rows.get(each.name)]
+        assert {"inputs", "nodes", "receipts"} <= {each.name for each in tables}
+        for table in tables:
             sequence = f"tenure.{table.name}_{table.key[0]}_seq"
             (last,) = server.execute(f"SELECT last_value FROM {sequence} WHERE is_called".encode()).fetchone() or (0,)
             place = [*table.columns].index(table.key[0])
