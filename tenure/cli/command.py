@@ -14,6 +14,7 @@ from tenure.errors import Error, InvalidInput
 
 from .exits import (
     INTERRUPTED,
+    WRONG_USE,
     exit_code,
 )
 from .output import Output
@@ -53,6 +54,15 @@ def labels_of(given: Iterable[str], option: str = "--label") -> dict[str, str]:
             raise InvalidInput(detail=f"{name!r} is given twice", field=option)
         labels[name] = value
     return labels
+
+
+def in_json(app: click.Group) -> int:
+    """Run the command line, and print wrong use of it as every other error is printed with ``--json``; the exit code."""
+    try:
+        return app(prog_name="tenure", standalone_mode=False) or 0
+    except click.ClickException as exc:
+        Output(json=True).error(InvalidInput(detail=exc.format_message().rstrip("."), field="command line"))
+        return WRONG_USE
 
 
 def perform(output: Output, body: Callable[..., Awaitable[int | None]], *args: Any, **kwargs: Any) -> int:

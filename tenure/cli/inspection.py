@@ -48,7 +48,7 @@ from tenure.persistence.upkeep.verify_store import (
     verify_bytes,
     verify_parts,
 )
-from tenure.supervisor.opening import open_supervisor
+from tenure.supervisor.visiting import visit
 
 from .command import labels_of
 from .exits import REFUSED
@@ -138,7 +138,7 @@ def _page(after: str, count: float, wanted: Wanted, statements: Statements) -> l
 async def unowned(output: Output, target: str) -> None:
     """List the runtimes of the store TARGET that have work and no living host, each with what keeps it from having one."""
     lines: list[dict[str, object]] = []
-    async with open_supervisor(target, behaviours={}, seams=seams(), drain_s=0) as supervisor:
+    async with visit(target, seams=seams()) as supervisor:
         for each in await supervisor.unowned():
             with suppress(NotFound):  # it went meanwhile
                 why = await supervisor.why(each.runtime_id)

@@ -21,8 +21,8 @@ from tenure.persistence.upkeep.why import (
     Tail,
     explain,
 )
-from tenure.supervisor.opening import open_supervisor
 from tenure.supervisor.output.following import name_of
+from tenure.supervisor.visiting import visit
 
 from .output import Output
 
@@ -41,7 +41,7 @@ async def why(output: Output, target: str, runtime: str) -> None:
         told = await look.read(partial(explain, runtime_id=name, now=look.now(), no_host=look.alone))
     if told["owner"] is not None and told["unfinished_inputs"]:
         with suppress(Error):  # what is on disk stands where the store cannot be opened as a host
-            async with open_supervisor(target, behaviours={}, seams=seams(), drain_s=0) as supervisor:
+            async with visit(target, seams=seams()) as supervisor:
                 told = await supervisor.why(name)
     output.facts("Why", told)
 
