@@ -10,7 +10,7 @@ import attrs
 import click
 
 from tenure.cli.upkeep.keys import seams
-from tenure.errors import InvalidInput
+from tenure.errors import InvalidInput, NotFound
 from tenure.persistence.model.timetable import Cron, Every, Timetable, spelled
 from tenure.supervisor.handles.schedule_terms import Schedule
 from tenure.supervisor.handles.schedules import Schedules
@@ -186,8 +186,9 @@ async def trigger(output: Output, target: str, schedule: str) -> None:
 @click.argument("schedule")
 async def delete(output: Output, target: str, schedule: str) -> None:
     """Delete SCHEDULE with its occurrences; its inputs stay."""
-    done = await _carry_out(target, lambda schedules: schedules.delete(schedule))
-    output.facts("Deleted", {"schedule_id": schedule, "changed": done})
+    if not await _carry_out(target, lambda schedules: schedules.delete(schedule)):
+        raise NotFound(what="schedule", key=schedule)
+    output.facts("Deleted", {"schedule_id": schedule, "changed": True})
 
 
 def add_to(app: click.Group) -> None:

@@ -10,6 +10,7 @@ import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, NotRequired, TypedDict, Unpack, final
 
 import click
@@ -17,7 +18,9 @@ import trio
 
 from tenure.cli.upkeep.keys import seams
 from tenure.errors import Error, InvalidInput
-from tenure.persistence.model.values import InputPhase, Lane
+from tenure.persistence.model.values import InputPhase, Lane, check_runtime_id
+from tenure.persistence.upkeep.listing import find_input
+from tenure.persistence.upkeep.look import look_into
 from tenure.supervisor.accepting.tickets import Outcome, Ticket
 from tenure.supervisor.handles.foreign import ForeignRuntime
 from tenure.supervisor.handles.handle import Handle
@@ -96,7 +99,15 @@ async def recycle(output: Output, target: str, runtime: str) -> None:
 @click.argument("input_id", required=False)
 async def cancel(output: Output, target: str, runtime: str, input_id: str | None, *, in_run: bool) -> None:
     """End the current run of RUNTIME and abandon its batch; or abandon one input, INPUT_ID, that no run has."""
-    await carry_out(output, target, runtime, "cancel", lambda handle: handle.cancel(input_id, in_run=in_run))
+
+    async def verb(handle: Handle) -> bool:
+        is_cancelled = await handle.cancel(input_id, in_run=in_run)
+        if input_id is not None and not is_cancelled:  # it has ended, or a run has it; or the id is mistyped
+            async with look_into(target, seams=seams()) as look:
+                await look.read(partial(find_input, runtime_id=check_runtime_id(runtime), input_id=input_id))
+        return is_cancelled
+
+    await carry_out(output, target, runtime, "cancel", verb)
 
 
 @click.option("--fresh", is_flag=True, help="Begin a new run; what must not be done twice is carried over.")

@@ -97,7 +97,7 @@ def test_what_is_no_receipt_is_refused_with_its_line(tmp_path: Path, line: str) 
 
     assert result.exit_code == WRONG_USE
     assert "line 3" in result.stderr
-    assert call("verify", path, "--receipts", tmp_path / "none").exit_code == WRONG_USE
+    assert call("verify", path, "--receipts", tmp_path / "none").exit_code == NOT_THERE
 
 
 def test_a_series_of_backups_is_kept_and_a_restore_picks_one_by_its_time(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ def test_a_schedule_is_made_and_led_from_a_shell(path: Path) -> None:
     assert answer("show", path, "alice")["schedules"] == ["morning"]
     assert answer("schedules", "delete", path, "morning")["changed"]
     assert call("schedules", "show", path, "morning", "--json").exit_code == NOT_THERE
+    assert call("schedules", "delete", path, "morning", "--json").exit_code == NOT_THERE
 
 
 def test_a_schedule_that_is_made_beside_a_host_without_any_is_fired_by_that_host(path: Path) -> None:

@@ -125,6 +125,8 @@ def test_a_run_and_an_input_are_cancelled_from_outside(path: Path) -> None:
         assert (await beside("cancel", path, "alice"))["answer"] is False
         for ticket in (first, second):
             assert (await ticket.wait_outcome()).reason == "cancelled"
+        mistyped = await trio.to_thread.run_sync(partial(call, "cancel", path, "alice", f"{first.input_id}0"))
+        assert (mistyped.exit_code, mistyped.stdout) == (NOT_THERE, "")
 
     hosted(path, body)
 

@@ -13,7 +13,7 @@ import msgspec
 from tenure.cli.exits import REFUSED
 from tenure.cli.output import Output
 from tenure.cli.upkeep.keys import seams
-from tenure.errors import InvalidInput, NotFound
+from tenure.errors import CannotOpen, InvalidInput, NotFound
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.inbox import receipts
 from tenure.persistence.facets.prunable import find_anchor, first_link_at
@@ -75,13 +75,20 @@ async def compare(output: Output, target: str, path: str) -> int | None:
 
 
 def _read(path: str) -> Iterator[tuple[int, RunBoundaryReceipt]]:
-    """The receipts of a file, each with the number of its line; empty lines are passed by. Raises `InvalidInput`."""
+    """The receipts of a file, each with the number of its line; empty lines are passed by.
+
+    Raises:
+        CannotOpen: The file is not there, or may not be read.
+        InvalidInput: It holds something else.
+    """
     try:
         with Path(path).open(encoding="utf-8") as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     yield number, _receipt(number, line)
-    except (OSError, UnicodeDecodeError) as exc:
+    except OSError as exc:
+        raise CannotOpen(path=path, detail=exc.strerror or str(exc)) from exc
+    except UnicodeDecodeError as exc:
         raise InvalidInput(detail=f"it cannot be read: {exc}", field="--receipts") from exc
 
 
