@@ -13,7 +13,7 @@ from tenure.errors import CannotOpen, Contended, DiskFull
 from tenure.persistence.engines.engine import Again, UnknownOutcome
 
 from .connecting import PAUSE_S, Connecting
-from .protocol.errors import ServerError, map_error
+from .protocol.errors import ServerError, map_error, raised_error_of
 from .protocol.patience import PatientConnection
 
 T = TypeVar("T")
@@ -204,13 +204,17 @@ class TableBlobs:
                     if self._connection is None:
                         left_s = give_up_at - time.monotonic()
                         self._connection = self._connecting.connect_within(left_s, writes=self._writes)
-                    return work(self._connection)
+                    with self._connection.own():
+                        return work(self._connection)
                 except Again as exc:
                     raise Contended(detail=str(exc)) from exc
                 except psycopg.Error as exc:
-                    failed = _mapped(exc, shown)
-                    if self._connection is not None and not self._connection.closed:
-                        raise failed from exc
+                    error = raised_error_of(exc)
+                    failed = _mapped(error, shown)
+                    if self._connection is not None:
+                        if not (error.ends or self._connection.closed):
+                            raise failed from exc
+                        self._connection.close()  # what ends it may not have reached it yet
                     self._connection = None
                 if time.monotonic() >= give_up_at:
                     raise failed
@@ -226,9 +230,10 @@ def _drop_parts(connection: PatientConnection, name: str) -> None:
         connection.execute("DELETE FROM attachment_parts WHERE name = %(name)s", {"name": name})
 
 
-def _mapped(exc: psycopg.Error, shown: str) -> Exception:
-    error = ServerError(state=exc.sqlstate or "08006", message=str(exc).strip(), ends=False)
+def _mapped(error: ServerError, shown: str) -> Exception:
     mapped = map_error(error, "attachments")
-    if isinstance(mapped, Again):
-        return Contended(detail=str(mapped))
-    return mapped if isinstance(mapped, DiskFull | UnknownOutcome) else CannotOpen(path=shown, detail=error.message)
+    if isinstance(mapped, DiskFull | UnknownOutcome):
+        return mapped
+    if error.ends or isinstance(mapped, Again):
+        return Contended(detail=f"attachments: {error.message} ({error.state})")
+    return CannotOpen(path=shown, detail=error.message)

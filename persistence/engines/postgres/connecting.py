@@ -25,6 +25,7 @@ from .protocol.patience import SILENCE_S, PatientConnection
 from .protocol.wire import Wire
 from .server.clock import CLOCK, ServerClock
 from .server.keeping import KEEPING, Keeping, commit_setting
+from .server.pooling import ASKED, CLEAN, LOOKS, MARK, SHARED, Session
 from .server.timeline import TIMELINE, Timeline, drawn_in
 from .target import Target
 
@@ -78,6 +79,7 @@ class Connecting:
         self.clock = ServerClock() if clock is None else clock
         self.timeline: Timeline | None = None
         self.sessions = name_of_sessions(secrets.token_hex(8), limits.lease_s)
+        self._looks_for_pooler = True  # until it was opened, and where a session was another one than before
 
     def connect(self, *, writes: bool, lock_s: float | None = None) -> PatientConnection:
         """One connection, set. It waits for the lock of another for `lock_s` seconds; None: `Limits.busy_s`.
@@ -88,6 +90,16 @@ class Connecting:
             WeakDurability: For one that writes: the server keeps less of what it acknowledges than `durability`.
             Moved: It is no longer the server, or the timeline, that the store was opened on.
         """
+        connection = self._connect(writes=writes, lock_s=lock_s)
+        if connection.session is not None and (self._looks_for_pooler or self.timeline is None):
+            try:
+                self._check_no_pooler_of_transactions(connection)
+            except BaseException:
+                connection.close()
+                raise
+        return connection
+
+    def _connect(self, *, writes: bool, lock_s: float | None) -> PatientConnection:
         try:
             connection = PatientConnection.connect(
                 self.target.url,
@@ -107,11 +119,18 @@ class Connecting:
         except OSError as exc:  # of this process: it has no descriptor left for what waits for the server
             raise Again(str(exc)) from exc
         connection.patience_s = self._patience_s + min(self.limits.busy_s, SILENCE_S)
+        mark = secrets.token_hex(8)
         asked_at = self.clock.asking()
         try:
-            cursor = connection.execute(self._settings(lock_s, writes=writes))
+            cursor = connection.execute(self._settings(lock_s, mark, writes=writes))
             cursor.nextset()
             row: Any = cursor.fetchone()
+            cursor.nextset()
+            whose: Any = cursor.fetchone()
+            connection.process = whose[0]
+            if connection.process != connection.pgconn.backend_pid:  # what stands between names another one
+                connection.session = Session(whose[1], self._look_for_pooler)
+                connection.execute(CLEAN)
         except psycopg.OperationalError as exc:
             connection.close()
             raise Again(str(exc).strip()) from exc
@@ -128,6 +147,25 @@ class Connecting:
             raise
         return connection
 
+    def _look_for_pooler(self) -> None:
+        self._looks_for_pooler = True
+
+    def _check_no_pooler_of_transactions(self, connection: PatientConnection) -> None:
+        """Refuse one. It gives two connections one session in turn, or one of them two; a pooler of sessions never does.
+
+        Raises `CannotOpen`, and as `connect`.
+        """
+        with self._connect(writes=False, lock_s=None) as other:
+            try:
+                for each in (connection, other) * LOOKS:
+                    if each.session is not None:
+                        each.session.check(each)
+            except psycopg.Error as exc:
+                if str(exc) == SHARED:
+                    raise CannotOpen(path=self.target.shown, detail=SHARED) from None
+                raise Again(str(exc).strip()) from exc
+        self._looks_for_pooler = False
+
     def _check_timeline(self, here: Timeline) -> None:
         if self.timeline is None or here == self.timeline:
             return
@@ -142,14 +180,14 @@ class Connecting:
         """The same for named statements. Raises as `connect`."""
         return self.wire_over(self.connect(writes=writes), writes=writes)
 
-    def wire_over(self, connection: psycopg.Connection, *, writes: bool) -> Wire:
+    def wire_over(self, connection: PatientConnection, *, writes: bool) -> Wire:
         """Named statements over a connection that was made here. Raises `Again`.
 
         One that reads is not lost while the server works: a verification may read a whole table before it says anything.
         """
-        works = _never if writes else partial(self._works, connection.pgconn.backend_pid)
+        works = _never if writes else partial(self._works, connection.process)
         try:
-            return Wire(connection, self._patience_s, works=works)
+            return Wire(connection, self._patience_s, works=works, session=connection.session)
         except Lost as exc:
             raise Again(str(exc)) from exc
 
@@ -173,7 +211,7 @@ class Connecting:
     def _patience_s(self) -> float:
         return min(self.limits.verdict_wait_s, SILENCE_S)
 
-    def _settings(self, lock_s: float | None, *, writes: bool) -> sql.Composed:
+    def _settings(self, lock_s: float | None, mark: str, *, writes: bool) -> sql.Composed:
         limits = self.limits
         gone_s = min(max(limits.lease_s / 4, 2.0), GONE_S)
         settings: dict[str, str] = {
@@ -199,6 +237,7 @@ class Connecting:
             "extra_float_digits": "1",
             "standard_conforming_strings": "on",
             "timezone": "UTC",
+            MARK: mark,
         }
         if writes:  # a user's query may read its rows as slowly as it likes
             settings["tcp_user_timeout"] = _milliseconds(gone_s)
@@ -217,7 +256,9 @@ class Connecting:
             calls.append(sql.SQL(commit_setting(self.durability)))
         calls = [*asked, *calls]
         # The limit of the database for a statement counts for the first one.
-        return sql.SQL("SET statement_timeout = 0; SELECT {}").format(sql.SQL(", ").join(calls))
+        return sql.SQL("SET statement_timeout = 0; SELECT {}; SELECT pg_backend_pid(), {}").format(
+            sql.SQL(", ").join(calls), sql.SQL(ASKED)
+        )
 
 
 def _never() -> bool:

@@ -36,7 +36,6 @@ from .keys import Keys
 from .opening import (
     asking,
     check_made,
-    check_no_transaction_pooler,
     check_server,
     make_ready,
 )
@@ -113,7 +112,6 @@ class PostgresEngine:
         try:
             with asking(self._target, "checking the server"):
                 check_server(connection, self._target)
-                check_no_transaction_pooler(self._connecting, connection)
                 timeline = timeline_of(connection)
                 self.authority_key = self._key(connection, timeline)
                 self.durability = self._connecting.durability = self._asked or class_of(connection)
@@ -146,7 +144,6 @@ class PostgresEngine:
         self.blobs = self._tables = TableBlobs(self._connecting, writes=False)  # it may be a standby
         try:
             with asking(self._target, "looking at the tables"):
-                check_no_transaction_pooler(self._connecting, connection)
                 check_made(connection, self._target)
                 alone = has_moved(connection)
         except BaseException:

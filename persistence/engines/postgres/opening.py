@@ -13,7 +13,6 @@ from tenure.errors import CannotOpen, NotADatabase, SchemaMismatch
 from tenure.persistence.engines.engine import Again
 from tenure.persistence.engines.statements import schema_files
 
-from .connecting import Connecting
 from .protocol.translation import translated_schema
 from .server.timeline import TABLE, Timeline, settle_in
 from .target import Target
@@ -69,29 +68,6 @@ def check_server(connection: psycopg.Connection, target: Target) -> None:
         raise CannotOpen(path=target.shown, detail="it is a standby, which only reads")
     if encoding != "UTF8":
         raise CannotOpen(path=target.shown, detail=f"its texts are {encoding}, and not UTF8")
-
-
-def check_no_transaction_pooler(connecting: Connecting, connection: psycopg.Connection) -> None:
-    """Refuse a pooler that gives a connection another server process with every transaction.
-
-    Settings, prepared statements and locks would be another client's. Two connections that have one server process in turn
-    prove it; a pooler of sessions never does that, and is let through.
-
-    Raises:
-        CannotOpen: It is one.
-        Again: See `Connecting.connect`.
-    """
-    mine = _backend(connection)
-    if mine == connection.pgconn.backend_pid:
-        return  # nothing stands between: the server said so itself when we connected
-    with connecting.connect(writes=False) as second:
-        if _backend(second) == mine:
-            raise CannotOpen(path=connecting.target.shown, detail="a pooler of transactions stands before the server")
-
-
-def _backend(connection: psycopg.Connection) -> int:
-    row: Any = connection.execute("SELECT pg_backend_pid()").fetchone()
-    return int(row[0])
 
 
 @contextmanager

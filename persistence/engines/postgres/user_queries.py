@@ -20,9 +20,10 @@ from tenure.persistence.engines.engine import Again, QueryParameters, QueryStopp
 
 from .connecting import Connecting
 from .protocol.errors import QUERY_CANCELED, error_of, map_error
-from .protocol.patience import SILENCE_S
+from .protocol.patience import SILENCE_S, PatientConnection
 from .protocol.translation import translated
 from .protocol.values import TEXT, encoded, text_reader_of, type_of
+from .server.pooling import SHARED, WHOSE
 
 _LOOK_MS: Final = 20
 """Milliseconds between two looks at whether the query was stopped."""
@@ -64,7 +65,7 @@ class Query:
     def __init__(self, connecting: Connecting) -> None:
         """Connect with the first query, and anew where the connection was lost."""
         self._connecting = connecting
-        self._connection: psycopg.Connection | None = None
+        self._connection: PatientConnection | None = None
 
     def query(self, sql: str, parameters: QueryParameters, limit: int, stopped: Callable[[], bool], /) -> list[Row]:
         """See `QueryConnectionOfItsOwn.query`. Raises `Contended` where the connection is lost meanwhile, or cannot be made.
@@ -102,7 +103,7 @@ def _is_gone(connection: psycopg.Connection) -> bool:
 
 
 def run_query(
-    connection: psycopg.Connection, sql: str, parameters: QueryParameters, limit: int, stopped: Callable[[], bool]
+    connection: PatientConnection, sql: str, parameters: QueryParameters, limit: int, stopped: Callable[[], bool]
 ) -> list[Row]:
     """Run a query in a transaction that only reads.
 
@@ -110,7 +111,7 @@ def run_query(
         InvalidInput: No SQL, more than a read, or parameters that do not fit.
         LimitReached: More rows than `limit`.
         QueryStopped: `stopped` said so.
-        psycopg.OperationalError: The connection is lost.
+        psycopg.OperationalError: The connection is lost, or has another session of the server.
     """
     text, values = _bound(sql, parameters)
     pg = connection.pgconn
@@ -118,6 +119,10 @@ def run_query(
     asking = _Asking(connection, stopped)
     asking.finish(lambda: pg.send_query(b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"))
     try:
+        if connection.session is not None:
+            (whose,) = asking.finish(lambda: pg.send_query(WHOSE))
+            if not connection.session.is_there(whose.get_value(0, 0)):
+                raise psycopg.OperationalError(SHARED)
         types = [type_of(value) for value in values]
         asking.finish(lambda: pg.send_prepare(b"", text, types))
         (described,) = asking.finish(lambda: pg.send_describe_prepared(b""))

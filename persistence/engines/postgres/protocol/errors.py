@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, final
 
+import psycopg
 from attrs import frozen
 from psycopg import pq
 
@@ -34,11 +35,20 @@ _AGAIN: Final = LASTING | {
     LOCK_NOT_AVAILABLE,
     QUERY_CANCELED,
 }
+ANOTHER_SESSION: Final = frozenset(
+    {
+        "26000",  # no such prepared statement, and this connection has made it
+        "42P05",  # there is one of the name, and this connection has made none
+    }
+)
+"""Only where the session of the server is another one than before."""
+
 _OVERFLOWS: Final = frozenset({"22003", "2200H"})  # a number that is out of range; a sequence at its end
 _REFUSED_VALUES: Final = frozenset({"22021", "22P05", "54000"})
 _NOT_YET: Final = ("08", "57P", "53300")  # cannot connect now: lost on the way, starting up, no place left
 
 _SEVERITY: Final = pq.DiagnosticField.SEVERITY_NONLOCALIZED
+_SHOWN_SEVERITY: Final = pq.DiagnosticField.SEVERITY
 _STATE: Final = pq.DiagnosticField.SQLSTATE
 _MESSAGE: Final = pq.DiagnosticField.MESSAGE_PRIMARY
 
@@ -65,13 +75,27 @@ class ServerError:
 
 def error_of(result: pq.abc.PGresult) -> ServerError:
     """The error that a result holds."""
-    fields = {each: result.error_field(each) or b"" for each in (_SEVERITY, _STATE, _MESSAGE)}
+    fields = {each: result.error_field(each) or b"" for each in (_SEVERITY, _SHOWN_SEVERITY, _STATE, _MESSAGE)}
     text = {each: value.decode("utf-8", "replace") for each, value in fields.items()}
     return ServerError(
         state=text[_STATE],
         message=text[_MESSAGE] or result.error_message.decode("utf-8", "replace").strip(),
-        ends=text[_SEVERITY] in {"FATAL", "PANIC"},
+        ends=_ends(text[_SEVERITY], text[_SHOWN_SEVERITY]),
     )
+
+
+def raised_error_of(exc: psycopg.Error) -> ServerError:
+    """The error that psycopg has raised; one without a state is a connection that is lost."""
+    message = str(exc).strip()
+    if exc.sqlstate is None:
+        return ServerError(state="08006", message=message, ends=True)
+    ends = _ends(exc.diag.severity_nonlocalized, exc.diag.severity)
+    return ServerError(state=exc.sqlstate, message=message, ends=ends)
+
+
+def _ends(severity: str | None, shown: str | None) -> bool:
+    """Whether an error of a severity ends the connection. A pooler says only what is shown to people, in English."""
+    return (severity or shown) in {"FATAL", "PANIC"}
 
 
 def map_error(error: ServerError, doing: str) -> Exception:
@@ -119,11 +143,13 @@ _LATER: Final = (
     "too many connections",
     "remaining connection slots",
     "no more connections allowed",
+    "client connections exceeded",
     "could not fork new process",
     "out of memory",
     "cannot connect to server",
     "server_login_retry",
     "query_wait_timeout",
+    "client_login_timeout",
     # of the way there
     "Connection refused",
     "Connection reset",

@@ -12,6 +12,8 @@ from typing import Any, Final, TypeVar, final
 
 import psycopg
 
+from tenure.persistence.engines.postgres.server.pooling import Session
+
 T = TypeVar("T")
 
 LONG_S: Final = 600.0
@@ -27,9 +29,26 @@ class PatientConnection(psycopg.Connection):
 
     Attributes:
         patience_s: How long, in seconds. What waits for a lock hears nothing meanwhile.
+        process: The server's process, as the server names it.
+        session: The session that was set there; None: nothing stands between, and it stays this one.
     """
 
     patience_s = SILENCE_S
+    process = 0
+    session: Session | None = None
+
+    @contextmanager
+    def own(self) -> Generator[None]:
+        """Meanwhile the session is the one that was set: in a transaction, where something stands between.
+
+        Raises `psycopg.OperationalError` where it is another one.
+        """
+        if self.session is None:
+            yield
+            return
+        with self.transaction():
+            self.session.check(self)
+            yield
 
     def wait(self, gen: Generator[Any, Any, T], *args: Any, **kwargs: Any) -> T:
         """See `psycopg.Connection.wait`."""

@@ -20,8 +20,9 @@ from attrs import frozen
 from psycopg import pq
 
 from tenure.persistence.engines.engine import Row, SqlValue
+from tenure.persistence.engines.postgres.server.pooling import SHARED, WHOSE, Session
 
-from .errors import Lost, ServerError, error_of
+from .errors import ANOTHER_SESSION, Lost, ServerError, error_of
 from .patience import LONG_S
 from .translation import Statement
 from .values import BINARY, Reader, encoded, reader_of
@@ -119,6 +120,11 @@ class Answer:
         return self._result.command_tuples or 0
 
     @property
+    def first(self) -> bytes | None:
+        """The first value of its first row, as it came."""
+        return self._result.get_value(0, 0)
+
+    @property
     def types(self) -> tuple[int, ...]:
         """The types of the parameters, where it describes a statement."""
         return tuple([self._result.param_type(at) for at in range(self._result.nparams)])
@@ -135,9 +141,14 @@ class Answer:
 
 
 _Told = tuple[str, bool]
-"""The name of a statement, and whether it is described; else it is prepared. No name: the plans are forgotten."""
+"""The name of a statement, and whether it is described; else it is prepared. Or one of these three."""
 
 _FORGOTTEN: Final[_Told] = ("", False)
+"""The plans are forgotten."""
+_WHOSE: Final[_Told] = ("", True)
+"""Whose session it is."""
+_MORE: Final[_Told] = (" ", False)
+"""Nothing that was asked."""
 
 
 @final
@@ -156,11 +167,12 @@ class Wire:
         patience_s: float,
         clock: Callable[[], float] = time.monotonic,
         works: Callable[[], bool] = lambda: False,
+        session: Session | None = None,
     ) -> None:
         """Take an idle connection; a server that says nothing for `patience_s` seconds counts as lost.
 
         `clock`: by which plans grow old, in seconds. `works`: whether the server works on what it was asked here, and so is
-        waited for once more, for `LONG_S` at most.
+        waited for once more, for `LONG_S` at most. `session`: that of the server, which each transaction looks for.
         """
         self._connection = connection  # it closes what it is when it goes
         self._pg = connection.pgconn
@@ -171,6 +183,7 @@ class Wire:
         ] = []  # for each result on its way what it says of a statement, None for a command
         self._syncs = 0  # how many are on their way
         self._works = works
+        self._session = session
         self._clock = clock
         self._born = clock()
         self._plans_until = self._born + _YOUNG_S
@@ -210,12 +223,16 @@ class Wire:
         """Send commands without waiting for their answers. Raises `Lost`."""
         try:
             self._receive()
+            looks = self._session is not None and self._pg.transaction_status == _IDLE
             self._forget_plans()
             if self.in_transaction:
                 # The server counts a session as idle until it has a whole message, and a large one may take its time.
                 self._pg.send_flush_request()
-            for each in commands:
+            for at, each in enumerate(commands):
                 self._send(each)
+                if looks and at == 0:  # once the transaction has begun, for whose length the session stays
+                    self._pg.send_query_params(WHOSE, None)
+                    self._owed.append(_WHOSE)
             self._sync()
             self._flush()
         except psycopg.Error as exc:
@@ -276,10 +293,9 @@ class Wire:
                 self._syncs -= 1
                 continue
             answer = Answer(result)
-            if answer.error is not None and answer.error.ends:
-                raise self._lost(answer.error.message)
-            told = next(owed)
-            if told is _FORGOTTEN:
+            told = next(owed, _MORE)
+            self._check(told, answer)
+            if told in {_FORGOTTEN, _WHOSE}:
                 continue
             if told is None:
                 if not refused:
@@ -296,6 +312,18 @@ class Wire:
                     self._prepared.add(name)
         self._owed.clear()
         return answers
+
+    def _check(self, told: _Told | None, answer: Answer) -> None:
+        """Raises `Lost` where an answer says that nothing of use comes on this connection any more."""
+        error = answer.error
+        if error is not None and (error.ends or error.state in ANOTHER_SESSION):
+            raise self._lost(error.message)
+        if told == _MORE:
+            raise self._lost("an answer to nothing that was asked")
+        if told != _WHOSE or error is not None or answer.skipped or self._session is None:
+            return
+        if not self._session.is_there(answer.first):
+            raise self._lost(SHARED)
 
     def _next_result(self) -> pq.abc.PGresult:
         pg = self._pg

@@ -39,7 +39,6 @@ from tenure.persistence.store import Store, ground_of
 from tenure.persistence.upkeep.look import look_into
 from tenure.persistence.upkeep.verify_store import verify_parts
 from tests.kit import postgres
-from tests.kit.pooling import pooler
 from tests.kit.stores import landed, message, own
 
 Refused = TypeVar("Refused", bound=Error)
@@ -389,23 +388,6 @@ async def test_a_database_whose_texts_are_not_utf_8_is_refused(empty_url: str, e
         assert encoding in error.detail
     finally:
         postgres.drop([name])
-
-
-async def test_a_pooler_of_transactions_is_refused(empty_url: str) -> None:
-    async with pooler(empty_url, shares=True) as through:
-        for error in (await refused(through, CannotOpen), await refused_look(through, CannotOpen)):
-            assert error.path == target_of(through).shown
-            assert error.detail == "a pooler of transactions stands before the server"
-    assert tables_of(empty_url) == []
-
-
-async def test_a_pooler_of_sessions_is_let_through(empty_url: str) -> None:
-    async with pooler(empty_url, shares=False) as through:
-        async with open_store(through) as store:
-            await own(store)
-            await store.commit(message(store, "m"))
-        async with look_into(through) as look:
-            assert (await look.read(lambda statements: statements.one("ownership.last_token"))) == (1,)
 
 
 def test_a_server_before_15_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
