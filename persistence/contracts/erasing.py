@@ -39,7 +39,7 @@ from tenure.persistence.seams.limits import Limits
 
 from .access import BlobAccess
 from .gone.dead_hosts import DeadHosts
-from .gone.removals import drop_all_taken, remove_begun
+from .gone.removals import remove_all_begun
 
 T = TypeVar("T")
 
@@ -270,8 +270,7 @@ class Erasures:
     async def _remove(self, attachment_id: str) -> None:
         self._unremoved.add(attachment_id)
         try:
-            if await remove_begun(self._store, attachment_id):
-                await self._store.read(lambda _: drop_all_taken(attachment_id, self._store.blobs))
+            await remove_all_begun(self._store, attachment_id)
         except (CannotOpen, Contended, DiskFull, NoDescriptor):
             return  # the mark stays, so that no writer puts them meanwhile
         await self._write(EndRemoval(attachment_id=attachment_id))

@@ -23,19 +23,23 @@ async def remove_begun(store: BlobAccess, attachment_id: str) -> bool:
     return await store.read(partial(_end, store, attachment_id))  # in a view that begins now
 
 
+async def remove_all_begun(store: BlobAccess, attachment_id: str) -> bool:
+    """As `remove_begun`, with what other hosts have taken of these bytes and still have, as one that has died since.
+
+    That is put back, and taken again by this host before it looks: another one may stand still with bytes that a session has.
+    """
+    while await remove_begun(store, attachment_id):
+        if not await store.read(lambda _: bring_back(attachment_id, store.blobs)):
+            return True
+    return False
+
+
 def bring_back(attachment_id: str, blobs: Blobs) -> bool:
-    """Bytes that a session has and that are gone from their name: whether a host that woke late had taken them. Blocking."""
+    """Put what hosts have taken of some bytes under their name again; whether any had. Blocking."""
     takers = [taker for taken, taker in blobs.taken() if taken == attachment_id]
     for taker in takers:
         blobs.give_back(attachment_id, taker)
     return bool(takers)
-
-
-def drop_all_taken(attachment_id: str, blobs: Blobs) -> None:
-    """Remove what hosts that have died since had taken of bytes that no session has. Blocking."""
-    for taken, taker in blobs.taken():
-        if taken == attachment_id:
-            blobs.drop_taken(attachment_id, taker)
 
 
 def _end(store: BlobAccess, attachment_id: str, statements: Statements) -> bool:

@@ -21,6 +21,7 @@ from tenure.errors import (
 )
 from tenure.persistence.commits.commit import Commit, CommitResult
 from tenure.persistence.contracts.attachments import CHUNK
+from tenure.persistence.contracts.gone.removals import remove_all_begun
 from tenure.persistence.engines.blobs import Blobs
 from tenure.persistence.engines.engine import NotStorable
 from tenure.persistence.facets.attachments.attachments import BeginRemoval, EndRemoval, RecordIntent, StampAttachments
@@ -455,6 +456,44 @@ async def test_what_a_dead_host_took_and_no_session_has_is_collected(tmp_path: P
         ground_of(store).blobs.take(attachment_id, "dead")
 
         assert await store.attachments.collect(NEVER) == 1
+        assert ground_of(store).blobs.taken() == ground_of(store).blobs.names() == []
+
+
+async def test_two_hosts_that_wake_late_around_one_removal_take_no_bytes_that_were_put_meanwhile(
+    tmp_path: Path,
+) -> None:
+    async with open_seen_store(tmp_path / "a.db") as late, open_seen_store(tmp_path / "a.db") as store:
+        attachment_id = await late.attachments.put("s", b"report")
+        await late.attachments.forget("s", attachment_id)
+        blobs, token, stood = ground_of(late).blobs, trio.lowlevel.current_trio_token(), list[str]()
+        drop = blobs.drop_taken
+
+        def dropping(digest: str, taker: str) -> None:
+            drop(digest, taker)
+            if (
+                not stood
+            ):  # it stands still once its bytes are gone, and then another one wakes that has begun to remove them
+                stood.append(taker)
+                trio.from_thread.run(put_by_another, store, late, attachment_id, trio_token=token)
+                blobs.take(attachment_id, "another")
+
+        await late.commit(Commit(changes=(BeginRemoval(attachment_id=attachment_id),)))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(blobs, "drop_taken", dropping)
+            assert not await remove_all_begun(ground_of(late), attachment_id)
+
+        assert stood
+        assert await store.attachments.get("s", attachment_id) == b"report"
+
+
+async def test_all_that_was_taken_goes_with_the_bytes(tmp_path: Path) -> None:
+    async with open_seen_store(tmp_path / "a.db") as store:
+        attachment_id = await store.attachments.put("s", b"report")
+        await store.attachments.forget("s", attachment_id)
+        await store.commit(Commit(changes=(BeginRemoval(attachment_id=attachment_id),)))
+        ground_of(store).blobs.take(attachment_id, "dead")
+
+        assert await remove_all_begun(ground_of(store), attachment_id)
         assert ground_of(store).blobs.taken() == ground_of(store).blobs.names() == []
 
 
