@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from contextlib import closing
 
-import psycopg
 import pytest
 
 from tenure.persistence.engines.engine import QueryStopped
 from tenure.persistence.engines.postgres import user_queries
+from tenure.persistence.engines.postgres.protocol.patience import PatientConnection
 from tenure.persistence.engines.postgres.user_queries import run_query
 
 ENDLESS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
@@ -26,7 +26,7 @@ def test_a_query_that_is_stopped_ends_whenever_that_is_said(url: str, looks: int
         return left < 0
 
     began = time.monotonic()
-    with closing(psycopg.connect(url, autocommit=True)) as connection:
+    with closing(PatientConnection.connect(url, autocommit=True)) as connection:
         with pytest.raises(QueryStopped):
             run_query(connection, ENDLESS, (), 10, stopped)
 
@@ -38,14 +38,16 @@ def test_a_wish_to_stop_that_the_server_forgot_is_said_again(url: str, monkeypat
     said: list[float] = []
     looks = iter(range(1_000))
 
-    class Deaf(psycopg.Connection[tuple[object, ...]]):
-        def cancel_safe(self, *, timeout: float = 30.0) -> None:
-            said.append(timeout)
-            if len(said) > 1:
-                super().cancel_safe(timeout=timeout)
+    cancel = PatientConnection.cancel_safe
 
+    def deaf(connection: PatientConnection, *, timeout: float = 30.0) -> None:
+        said.append(timeout)
+        if len(said) > 1:
+            cancel(connection, timeout=timeout)
+
+    monkeypatch.setattr(PatientConnection, "cancel_safe", deaf)
     monkeypatch.setattr(user_queries, "CANCEL_AGAIN_S", 0.05)
-    with closing(Deaf.connect(url, autocommit=True)) as connection, pytest.raises(QueryStopped):
+    with closing(PatientConnection.connect(url, autocommit=True)) as connection, pytest.raises(QueryStopped):
         run_query(connection, ENDLESS, (), 10, lambda: next(looks) > 20)
 
     assert len(said) > 1
