@@ -11,7 +11,8 @@ from functools import partial
 from typing import Any, Final, TypeVar, final
 
 import psycopg
-from psycopg import sql
+from psycopg import pq, sql
+from psycopg.conninfo import make_conninfo
 
 from tenure.errors import CannotOpen, WeakDurability
 from tenure.persistence.engines.engine import Again, Moved
@@ -113,7 +114,7 @@ class Connecting:
                 keepalives_count=3,
             )
         except psycopg.OperationalError as exc:
-            if is_not_yet(str(exc), exc.sqlstate):
+            if is_not_yet(str(exc), exc.sqlstate) or (self.timeline is None and self._rejects()):
                 raise Again(str(exc).strip()) from exc
             raise CannotOpen(path=self.target.shown, detail=str(exc).strip()) from exc
         except OSError as exc:  # of this process: it has no descriptor left for what waits for the server
@@ -146,6 +147,14 @@ class Connecting:
             connection.close()
             raise
         return connection
+
+    def _rejects(self) -> bool:
+        """Whether the server says, in any language, that it starts, ends or recovers: libpq knows that by its SQLSTATE.
+
+        It keeps the interpreter lock meanwhile: who has opened the store waits for everything, and does not ask.
+        """
+        asked = make_conninfo(self.target.url, connect_timeout=CONNECT_S)
+        return pq.PGconn.ping(asked.encode()) == pq.Ping.REJECT
 
     def _look_for_pooler(self) -> None:
         self._looks_for_pooler = True

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import socket
 from typing import Final, final
 
 import psycopg
@@ -128,9 +131,24 @@ def not_storable(error: ServerError) -> NotStorable | None:
 
 def is_not_yet(message: str, state: str | None) -> bool:
     """Whether a connection that could not be made may be made a little later."""
-    return (state is not None and state.startswith(_NOT_YET)) or any(each in message for each in _LATER)
+    later = (
+        *_LATER,
+        *map(os.strerror, _ON_THE_WAY),
+        f"failed: {os.strerror(errno.ENOENT)}",
+    )  # in the language of the system
+    return (state is not None and state.startswith(_NOT_YET)) or any(each in message for each in later)
 
 
+_ON_THE_WAY: Final = (
+    errno.ECONNREFUSED,
+    errno.ECONNRESET,
+    errno.ETIMEDOUT,
+    errno.EPIPE,
+    errno.EHOSTUNREACH,
+    errno.EHOSTDOWN,
+    errno.ENETUNREACH,
+    errno.ENETDOWN,
+)
 _LATER: Final = (
     # of the server, or of a pooler before it
     "starting up",
@@ -164,8 +182,9 @@ _LATER: Final = (
     "Network is unreachable",
     "Network is down",
     "Temporary failure in name resolution",
+    f"[Errno {socket.EAI_AGAIN}]",  # the same, as psycopg says it
     # a socket of the system, which the server removes when it ends
     "failed: No such file or directory",
 )
 """Words of what goes away by itself. A server that speaks another language (`lc_messages`) is not understood: see
-docs/postgres.md."""
+`Connecting.connect`, and docs/postgres.md."""

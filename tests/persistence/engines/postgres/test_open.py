@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -332,6 +338,54 @@ async def test_a_socket_that_its_server_has_removed_is_waited_for(tmp_path: Path
     gone = f"postgresql:///db?host={tmp_path}"
     await refused(gone, Contended, limits=Limits(busy_s=0.2))
     await refused_look(gone, Contended)
+
+
+REFUSES = """
+import socket, sys
+state, words = sys.argv[1:]
+fields = f"SFATAL\\0VFATAL\\0C{state}\\0M{words}\\0\\0".encode()
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+while True:
+    with listener.accept()[0] as client:
+        while client.recv(1024)[:8] in {bytes.fromhex("0000000804d2162f"), bytes.fromhex("0000000804d21630")}:
+            client.sendall(b"N")
+        client.sendall(b"E" + (len(fields) + 4).to_bytes(4, "big") + fields)
+"""
+"""A server that refuses every connection, in a process of its own: libpq keeps the interpreter lock while it asks."""
+
+
+@contextmanager
+def refusing(state: str, words: str) -> Generator[str]:
+    with subprocess.Popen([sys.executable, "-c", REFUSES, state, words], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            yield f"postgresql://me@127.0.0.1:{int(server.stdout.readline())}/db"
+        finally:
+            server.kill()
+
+
+@pytest.mark.process
+async def test_a_server_that_starts_is_waited_for_in_every_language() -> None:
+    with refusing("57P03", "das Datenbanksystem startet") as url:
+        await refused(url, Contended, limits=Limits(busy_s=0.2))
+        await refused_look(url, Contended)
+    with refusing("28P01", "Passwort-Authentifizierung fehlgeschlagen") as url:
+        await refused(url, CannotOpen)
+        await refused_look(url, CannotOpen)
+
+
+@pytest.mark.parametrize("number", [errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH])
+def test_what_the_system_says_of_the_way_is_understood_in_its_language(
+    monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def in_german(error: int) -> str:
+        return "Keine Route zum Zielrechner" if error == number else "nichts"
+
+    monkeypatch.setattr(os, "strerror", in_german)
+    assert is_not_yet(f"connection to server failed: {in_german(number)}", None)
+    assert is_not_yet("failed to resolve host 'a': [Errno -3] Temporärer Fehler bei der Namensauflösung", None)
+    assert not is_not_yet("failed to resolve host 'a': [Errno -2] Der Name oder der Dienst ist nicht bekannt", None)
 
 
 async def test_a_read_waits_for_a_table_that_another_locks_for_as_long_as_a_host_may(url: str) -> None:
