@@ -12,8 +12,8 @@ from tenure.errors import CannotOpen, Contended
 from tenure.persistence.engines.postgres.connecting import Connecting
 from tenure.persistence.engines.postgres.protocol.wire import plain
 from tenure.persistence.engines.postgres.target import target_of
+from tenure.persistence.opening import open_store
 from tenure.persistence.seams.limits import Limits
-from tenure.persistence.store import open_store
 from tenure.persistence.upkeep.look import look_into
 from tests.kit.pooling import pooler
 from tests.kit.stores import landed, message, own
