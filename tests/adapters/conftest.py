@@ -68,6 +68,8 @@ LONGEST = (
     "openai_agents/test_their_suite.py",
     "mcp/test_conformance.py",
     "pydantic_ai/test_mortal.py",
+    "mcp/test_mortal.py",
+    "a2a/test_mortal.py",
     "langgraph/test_store_suite.py",
 )
 """What takes longest, or waits longest for others, begins first, so that no worker is left alone with it."""
