@@ -57,7 +57,7 @@ class Branch:
         writers: Which of the branches beside it has written a name; shared with them, None where there are none.
         drawn: Times that it was given since it last asked for something by place; recorded with what it asks for next.
         open_ended: Whether new entries may stand after its recorded end: an item of a map.
-        scopes: How many scopes of it are open (`Run.move_on_after`).
+        scopes: How many scopes of it are open (`Run.move_on_after`); `opened`: how many it has opened.
         cuts: How many of its entries were cut off.
         cut_between: What it had reached when a scope was last cut off between two entries, and how often that was so there.
         over: Whether it has ended in this entering; it is asked no more then.
@@ -76,6 +76,7 @@ class Branch:
         "in_flight",
         "late",
         "open_ended",
+        "opened",
         "over",
         "path",
         "reached",
@@ -112,7 +113,7 @@ class Branch:
         self.drawn: list[float] = []
         self.open_ended = open_ended
         self.over = False
-        self.scopes = self.cuts = 0
+        self.scopes = self.opened = self.cuts = 0
         self.cut_between = (-1, 0)
 
     def inner(self, path: str, *, open_ended: bool = False, writers: dict[str, str] | None = None) -> Branch:

@@ -11,7 +11,6 @@ from attrs import evolve
 
 from tenure.persistence.model.codec import (
     decode,
-    encode,
 )
 from tenure.persistence.model.entries import (
     MARK,
@@ -63,7 +62,7 @@ class Chance:
         if name not in self._patched:
             self._patched[name] = not entering.record.is_replay(entering.branch)
         if name not in self._stored:  # a scope may have cut off who asked first, before that was on disk
-            change = evolve(mark(entering, f"{MARK}{name}", name), result=encode(self._patched[name], "result"))
+            change = mark(entering, f"{MARK}{name}", name, self._patched[name])
             await entering.commit(lambda: (change,))
             self._stored.add(name)
         return self._patched[name]

@@ -273,12 +273,7 @@ class Entering:
     async def wait_for_scope(self, asked: Asked, found: Found) -> None:
         """Execute nothing: a scope of the behaviour cut this off before, and will again. Raises `StepMismatch`."""
         self.record.pass_over(branch_of(found.place, 1).rpartition(".")[0])
-        deadline = trio.current_effective_deadline()
-        await self._wait(
-            lambda: False,
-            lambda: Differs(found.place, f"{asked}, cut off by its scope", f"{asked}, not cut off"),
-            not_before=deadline,
-        )
+        await self._until_cut(Differs(found.place, f"{asked}, cut off by its scope", f"{asked}, not cut off"))
 
     async def admit_messages(self, place: str, given: Callable[[], str]) -> None:
         """Wait until the messages that a restart took over are reached: a new one may be one of them in other words.
@@ -349,15 +344,23 @@ class Entering:
                 with self.actor.resting.rest(seconds):
                     yield
 
-    async def record_cuts(self, branch: Branch, cuts: int) -> None:
+    async def record_cuts(self, branch: Branch, cuts: int, scope: int) -> None:
         """Record what a scope of a branch has cut off, of which so many were before; where that is nothing, record that."""
         if branch.cuts == cuts and self.fault is None:
             if (place := branch.next_cut) not in self.record.ends:
-                branch.late[place] = mark(self, place, "cut off")
+                branch.late[place] = mark(self, place, "cut off", scope)
             branch.is_cut_between()
         if branch.late or self._late_calls:
             await self.write(self.standing_on(branch))
             await self.occupancy.hold()
+
+    async def stay_cut(self, branch: Branch, scope: int) -> None:
+        """Wait for the end of a scope whose body ends where it was cut off before: what is in no record may be quicker now."""
+        if self.record.was_cut(branch, scope):
+            await self._until_cut(Differs(branch.next_cut, "a scope that was cut off", "its end"))
+
+    async def _until_cut(self, differs: Differs) -> None:
+        await self._wait(lambda: False, lambda: differs, not_before=trio.current_effective_deadline())
 
     # Committing
 

@@ -7,7 +7,7 @@ from typing import Final, Protocol, final
 
 from tenure.persistence.commits.commit import Change, CommitResult
 from tenure.persistence.facets.runs.entries import RecordedEntry, RecordEntry
-from tenure.persistence.model.codec import digest
+from tenure.persistence.model.codec import digest, encode
 from tenure.persistence.model.entries import EntryKind, EntryStatus, place_of
 from tenure.persistence.model.values import LogicalRuntimeId, RunId
 from tenure.persistence.store import Store
@@ -162,8 +162,8 @@ def cut_before(place: str, asked: Asked) -> Found:
     return Found(place, entry)
 
 
-def mark(entering: Recording, place: str, name: str) -> RecordEntry:
-    """An entry that counts in no order."""
+def mark(entering: Recording, place: str, name: str, value: object = None) -> RecordEntry:
+    """An entry that counts in no order, and says this."""
     now = entering.store.seams.wall_clock()
     return RecordEntry(
         runtime_id=entering.runtime_id,
@@ -174,6 +174,7 @@ def mark(entering: Recording, place: str, name: str) -> RecordEntry:
         arguments_digest=digest(b"[]"),
         status=EntryStatus.SUCCEEDED,
         version=entering.version,
+        result=None if value is None else encode(value, "result"),
         started_at=now,
         ended_at=now,
     )

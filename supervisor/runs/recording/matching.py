@@ -24,6 +24,7 @@ from typing import Final, final
 
 from tenure.errors import InvalidInput
 from tenure.persistence.facets.runs.entries import RecordedEntry
+from tenure.persistence.model.codec import decode
 from tenure.persistence.model.entries import (
     CARRIED,
     MAIN,
@@ -262,6 +263,11 @@ class Record:
         """The branch returns. Raises `Differs` where something that is recorded of it is not reached."""
         if left := self.left_in(branch):
             raise Differs(left[0].place, "; ".join([described(entry) for entry in left[:3]]), "the end")
+
+    def was_cut(self, branch: Branch, scope: int) -> bool:
+        """Whether this scope of a branch is recorded as cut off between what the branch has asked for and what comes next."""
+        found = self.ends.get(branch.next_cut) if self.ends else None
+        return found is not None and found.result is not None and decode(found.result, "scope", found.place) == scope
 
     def left_in(self, branch: Branch) -> list[RecordedEntry]:
         """What is recorded of a branch and not reached; of the behaviour itself: all that is not reached."""

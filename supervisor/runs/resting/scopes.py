@@ -18,10 +18,12 @@ class Scoped(Protocol):
 
     Attributes:
         scopes: How many scopes of it are open.
+        opened: How many it has opened.
         cuts: How many of its entries were cut off.
     """
 
     scopes: int
+    opened: int
     cuts: int
 
 
@@ -36,8 +38,15 @@ class Cuts(Opens, Protocol[B]):
         """The branch that the calling task works in. Raises `InvalidInput` where there is none."""
         ...
 
-    async def record_cuts(self, branch: B, cuts: int, /) -> None:
-        """Record what a scope of a branch has cut off, of which so many were before; where that is nothing, record that."""
+    async def record_cuts(self, branch: B, cuts: int, scope: int, /) -> None:
+        """Record what a scope of a branch has cut off, of which so many were before; where that is nothing, record that.
+
+        `scope` is its number in the branch.
+        """
+        ...
+
+    async def stay_cut(self, branch: B, scope: int, /) -> None:
+        """Wait for the end of a scope whose body has come to its end, where the body was cut off before that."""
         ...
 
 
@@ -53,10 +62,16 @@ async def move_on_after(entering: Cuts[B], seconds: float) -> AsyncGenerator[tri
         raise
     cuts = branch.cuts
     branch.scopes += 1
+    branch.opened = number = branch.opened + 1
     try:
         with trio.move_on_after(length) as scope:
-            yield scope
+            try:
+                yield scope
+            except Exception:
+                await entering.stay_cut(branch, number)
+                raise
+            await entering.stay_cut(branch, number)
     finally:
         branch.scopes -= 1
     if scope.cancelled_caught:
-        await entering.record_cuts(branch, cuts)
+        await entering.record_cuts(branch, cuts, number)

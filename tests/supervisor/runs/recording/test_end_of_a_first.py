@@ -68,7 +68,8 @@ async def test_what_the_winner_saw_last_is_the_same_where_nothing_is_recorded_af
 
     async with open_host({"k": tenure.Behaviour(act)}) as supervisor:
         runtime = await supervisor.spawn("a", "k")
-        outcome = await (await runtime.accept(1)).wait_outcome()
+        with trio.fail_after(1_000):
+            outcome = await (await runtime.accept(1)).wait_outcome()
 
     assert outcome.phase == "consumed", outcome
     assert len(given) == 2

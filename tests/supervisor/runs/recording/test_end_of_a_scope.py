@@ -1,0 +1,97 @@
+"""A scope whose body comes to its end where it was cut off before: what is in no record may be quicker the next time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+import tenure
+from tests.kit.alone import OpenHost
+
+QUICK = tenure.RestartPolicy(max_attempts=4, backoff_s=0.1, backoff_limit_s=0.1)
+
+
+async def alone(run: tenure.Run, slow: float) -> list[bool]:
+    async with run.move_on_after(1) as scope:
+        await trio.sleep(slow)
+    return [scope.cancelled_caught]
+
+
+async def with_an_error(run: tenure.Run, slow: float) -> list[bool]:
+    async with run.move_on_after(1) as scope:
+        await trio.sleep(slow)
+        raise ConnectionError
+    return [scope.cancelled_caught]
+
+
+async def after_one_that_was_not(run: tenure.Run, slow: float) -> list[bool]:
+    async with run.move_on_after(1) as before:
+        await trio.lowlevel.checkpoint()
+    return [before.cancelled_caught, *await alone(run, slow)]
+
+
+async def around_one_that_was_not(run: tenure.Run, slow: float) -> list[bool]:
+    async with run.move_on_after(3) as scope:
+        async with run.move_on_after(1) as within:
+            await trio.lowlevel.checkpoint()
+        await trio.sleep(slow)
+    return [scope.cancelled_caught, within.cancelled_caught]
+
+
+async def in_one_that_was_not(run: tenure.Run, slow: float) -> list[bool]:
+    async with run.move_on_after(30) as around:
+        found = await alone(run, slow)
+        await run.step("in it", str, repeat="freely")
+    return [around.cancelled_caught, *found]
+
+
+async def twice(run: tenure.Run, slow: float) -> list[bool]:
+    return [*await alone(run, slow), *await alone(run, slow)]
+
+
+async def after_an_entry(run: tenure.Run, slow: float) -> list[bool]:
+    async with run.move_on_after(1) as scope:
+        await run.step("in it", str, repeat="freely")
+        await trio.sleep(slow)
+    return [scope.cancelled_caught]
+
+
+async def in_a_branch(run: tenure.Run, slow: float) -> list[bool]:
+    [found] = await run.gather(lambda: alone(run, slow))
+    return found
+
+
+@pytest.mark.parametrize(
+    "scopes",
+    [
+        alone,
+        with_an_error,
+        after_one_that_was_not,
+        around_one_that_was_not,
+        in_one_that_was_not,
+        twice,
+        after_an_entry,
+        in_a_branch,
+    ],
+)
+async def test_it_is_cut_off_again(autojump_clock: MockClock, open_host: OpenHost, scopes: Callable[..., Any]) -> None:
+    found = list[list[bool]]()
+
+    async def act(run: tenure.Run) -> None:
+        found.append(await scopes(run, 0.1 if run.attempts else 9))
+        await run.step("cut off" if True in found[-1] else "not cut off", str, repeat="freely")
+        if run.attempts < 2:
+            raise ConnectionError("of a test")
+
+    async with open_host({"k": tenure.Behaviour(act, restart=QUICK)}) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        with trio.fail_after(1_000):
+            outcome = await (await runtime.accept(1)).wait_outcome()
+
+    assert outcome.phase == "consumed", outcome
+    assert len(found) == 3
+    assert found[0] == found[1] == found[2]
