@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final, final
 
+import trio
 from attrs import frozen
 
 from tenure.errors import InvalidInput
@@ -57,9 +58,10 @@ class Branch:
         writers: Which of the branches beside it has written a name; shared with them, None where there are none.
         drawn: Times that it was given since it last asked for something by place; recorded with what it asks for next.
         open_ended: Whether new entries may stand after its recorded end: an item of a map.
-        scopes: How many scopes of it are open (`Run.move_on_after`); `opened`: how many it has opened.
+        scopes: Those of its scopes that are open (`Run.move_on_after`), by number; `opened`: how many it has opened.
+        left: Numbers of scopes that a cancellation has left by now, on its way out to the one that it is of.
         cuts: How many of its entries were cut off.
-        cut_between: What it had reached when a scope was last cut off between two entries, and how often that was so there.
+        cut_at: What it had reached when a scope was last cut off, and how often that was so there.
         over: Whether it has ended in this entering; it is asked no more then.
     """
 
@@ -67,7 +69,7 @@ class Branch:
         "appended",
         "around",
         "attached",
-        "cut_between",
+        "cut_at",
         "cuts",
         "drawn",
         "ended",
@@ -75,6 +77,7 @@ class Branch:
         "given_back",
         "in_flight",
         "late",
+        "left",
         "open_ended",
         "opened",
         "over",
@@ -113,8 +116,10 @@ class Branch:
         self.drawn: list[float] = []
         self.open_ended = open_ended
         self.over = False
-        self.scopes = self.opened = self.cuts = 0
-        self.cut_between = (-1, 0)
+        self.scopes: dict[int, trio.CancelScope] = {}
+        self.opened = self.cuts = 0
+        self.left: list[int] = []
+        self.cut_at = (-1, 0)
 
     def inner(self, path: str, *, open_ended: bool = False, writers: dict[str, str] | None = None) -> Branch:
         """A branch inside this one."""
@@ -122,14 +127,14 @@ class Branch:
 
     @property
     def next_cut(self) -> str:
-        """The place of what is recorded where a scope is cut off between two entries, as far as the branch has come."""
-        reached, before = self.cut_between
+        """The place of what is recorded where a scope is cut off, as far as the branch has come."""
+        reached, before = self.cut_at
         return place_of_cut(self.path, self.reached, before if reached == self.reached else 0)
 
-    def is_cut_between(self) -> None:
-        """A scope was cut off between two entries."""
-        reached, before = self.cut_between
-        self.cut_between = self.reached, before + 1 if reached == self.reached else 1
+    def is_cut(self) -> None:
+        """A scope was cut off."""
+        reached, before = self.cut_at
+        self.cut_at = self.reached, before + 1 if reached == self.reached else 1
 
     def write(self, name: str, value: bytes | None) -> None:
         """Set a value of the own state. Raises `InvalidInput` where a branch beside this one, or around it, has done so."""

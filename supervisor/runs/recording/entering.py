@@ -187,6 +187,7 @@ class Entering:
             raise self.mismatch(exc) from exc
         if found.entry is None and self.record.asked == limit // 2:
             self._on_half(self.runtime_id, self.run_id, limit)
+        self.record.keep_open(branch)
         self.poke()
         return branch, found
 
@@ -344,19 +345,19 @@ class Entering:
                 with self.actor.resting.rest(seconds):
                     yield
 
-    async def record_cuts(self, branch: Branch, cuts: int, scope: int) -> None:
-        """Record what a scope of a branch has cut off, of which so many were before; where that is nothing, record that."""
-        if branch.cuts == cuts and self.fault is None:
+    async def record_cut(self, branch: Branch, cuts: int, scopes: list[int]) -> None:
+        """Record what a scope has cut off, of which so many were before in its branch; which it was, if not plain."""
+        if (branch.cuts == cuts or len(scopes) > 1) and self.fault is None:
             if (place := branch.next_cut) not in self.record.ends:
-                branch.late[place] = mark(self, place, "cut off", scope)
-            branch.is_cut_between()
+                branch.late[place] = mark(self, place, "cut off", scopes)
+            branch.is_cut()
         if branch.late or self._late_calls:
             await self.write(self.standing_on(branch))
             await self.occupancy.hold()
 
     async def stay_cut(self, branch: Branch, scope: int) -> None:
         """Wait for the end of a scope whose body ends where it was cut off before: what is in no record may be quicker now."""
-        if self.record.was_cut(branch, scope):
+        if scope in self.record.cut_scopes(branch):
             await self._until_cut(Differs(branch.next_cut, "a scope that was cut off", "its end"))
 
     async def _until_cut(self, differs: Differs) -> None:

@@ -18,6 +18,7 @@ Nothing is changed by an ask that is refused. An entry is reached when it is ask
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict, deque
 from collections.abc import Iterable
 from typing import Final, final
@@ -264,10 +265,17 @@ class Record:
         if left := self.left_in(branch):
             raise Differs(left[0].place, "; ".join([described(entry) for entry in left[:3]]), "the end")
 
-    def was_cut(self, branch: Branch, scope: int) -> bool:
-        """Whether this scope of a branch is recorded as cut off between what the branch has asked for and what comes next."""
-        found = self.ends.get(branch.next_cut) if self.ends else None
-        return found is not None and found.result is not None and decode(found.result, "scope", found.place) == scope
+    def cut_scopes(self, branch: Branch) -> list[int]:
+        """The scope that is recorded as cut off after what a branch has asked for last, and those in it that ended with it."""
+        found = self.ends.get(branch.next_cut) if self.ends and branch.scopes else None
+        numbers: list[int] = [] if found is None else decode(found.result or b"[]", "scope", found.place)
+        return numbers if numbers and numbers[0] in branch.scopes else []
+
+    def keep_open(self, branch: Branch) -> None:
+        """Let no scope be over that ended with one around it, whichever of the two is over first now."""
+        for number in self.cut_scopes(branch)[1:]:
+            if number in branch.scopes:
+                branch.scopes[number].deadline = math.inf
 
     def left_in(self, branch: Branch) -> list[RecordedEntry]:
         """What is recorded of a branch and not reached; of the behaviour itself: all that is not reached."""

@@ -17,36 +17,52 @@ class Scoped(Protocol):
     """A branch of a run.
 
     Attributes:
-        scopes: How many scopes of it are open.
+        scopes: Those of its scopes that are open, by number.
         opened: How many it has opened.
+        left: Numbers of scopes that a cancellation has left by now, on its way out to the one that it is of.
         cuts: How many of its entries were cut off.
     """
 
-    scopes: int
+    scopes: dict[int, trio.CancelScope]
     opened: int
+    left: list[int]
     cuts: int
 
 
 B = TypeVar("B", bound=Scoped)
+B_contra = TypeVar("B_contra", bound=Scoped, contravariant=True)
+
+
+class KeepsOpen(Protocol[B_contra]):
+    """The record of a run, as far as it knows which scope was cut off."""
+
+    def keep_open(self, branch: B_contra, /) -> None:
+        """Let no scope be over that stands in the one that was cut off here."""
+        ...
 
 
 class Cuts(Opens, Protocol[B]):
     """An entering of a run, as far as a scope cuts off what it has in flight."""
 
     @property
+    def record(self) -> KeepsOpen[B]:
+        """What is recorded."""
+        ...
+
+    @property
     def branch(self) -> B:
         """The branch that the calling task works in. Raises `InvalidInput` where there is none."""
         ...
 
-    async def record_cuts(self, branch: B, cuts: int, scope: int, /) -> None:
-        """Record what a scope of a branch has cut off, of which so many were before; where that is nothing, record that.
+    async def record_cut(self, branch: B, cuts: int, scopes: list[int], /) -> None:
+        """Record what a scope of a branch has cut off, of which so many were before; and which it was, where that is not plain.
 
-        `scope` is its number in the branch.
+        The scopes are by their numbers: that which was cut off, and those in it.
         """
         ...
 
     async def stay_cut(self, branch: B, scope: int, /) -> None:
-        """Wait for the end of a scope whose body has come to its end, where the body was cut off before that."""
+        """Wait for the end of a scope whose body has ended, where that was cut off before its end."""
         ...
 
 
@@ -60,18 +76,25 @@ async def move_on_after(entering: Cuts[B], seconds: float) -> AsyncGenerator[tri
     except Exception:
         await entering.turn()
         raise
-    cuts = branch.cuts
-    branch.scopes += 1
     branch.opened = number = branch.opened + 1
-    try:
-        with trio.move_on_after(length) as scope:
+    branch.left, cuts = [], branch.cuts
+    with trio.move_on_after(length) as scope:
+        branch.scopes[number] = scope
+        entering.record.keep_open(branch)
+        try:
             try:
                 yield scope
             except Exception:
                 await entering.stay_cut(branch, number)
                 raise
             await entering.stay_cut(branch, number)
-    finally:
-        branch.scopes -= 1
+            branch.left = []
+        except BaseException as exc:
+            if not isinstance(exc, Exception):
+                branch.left.append(number)
+            raise
+        finally:
+            del branch.scopes[number]
     if scope.cancelled_caught:
-        await entering.record_cuts(branch, cuts, number)
+        scopes, branch.left = branch.left[::-1], []
+        await entering.record_cut(branch, cuts, scopes)

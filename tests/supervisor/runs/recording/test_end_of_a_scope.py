@@ -1,4 +1,4 @@
-"""A scope whose body comes to its end where it was cut off before: what is in no record may be quicker the next time."""
+"""A scope whose body ends where it was cut off before: what is in no record may be quicker the next time."""
 
 from __future__ import annotations
 
@@ -35,11 +35,13 @@ async def after_one_that_was_not(run: tenure.Run, slow: float) -> list[bool]:
 
 
 async def around_one_that_was_not(run: tenure.Run, slow: float) -> list[bool]:
+    found = list[bool]()
     async with run.move_on_after(3) as scope:
         async with run.move_on_after(1) as within:
             await trio.lowlevel.checkpoint()
+        found.append(within.cancelled_caught)
         await trio.sleep(slow)
-    return [scope.cancelled_caught, within.cancelled_caught]
+    return [*found, scope.cancelled_caught]
 
 
 async def in_one_that_was_not(run: tenure.Run, slow: float) -> list[bool]:
@@ -65,6 +67,50 @@ async def in_a_branch(run: tenure.Run, slow: float) -> list[bool]:
     return found
 
 
+async def long(seconds: float) -> None:
+    await trio.sleep(seconds)
+
+
+async def several_in_a_total(run: tenure.Run, slow: float) -> list[bool]:
+    found = list[bool]()
+    async with run.move_on_after(60) as total:
+        for _ in range(4):
+            async with run.move_on_after(30) as scope:
+                await run.step("look", long, 25, repeat="freely")
+            found.append(scope.cancelled_caught)
+    return [*found, total.cancelled_caught]
+
+
+async def calls_in_a_total(run: tenure.Run, slow: float) -> list[bool]:
+    found = list[bool]()
+    async with run.move_on_after(60) as total:
+        for number in range(4):
+            async with run.move_on_after(30) as scope:
+                await run.step("look", long, 25, repeat="freely", call=f"call_{number}")
+            found.append(scope.cancelled_caught)
+    return [*found, total.cancelled_caught]
+
+
+async def several_in_no_record(run: tenure.Run, slow: float) -> list[bool]:
+    found = list[bool]()
+    async with run.move_on_after(60) as total:
+        await run.step("look", long, 50, repeat="freely")
+        async with run.move_on_after(30) as scope:
+            await trio.sleep(40)
+        found.append(scope.cancelled_caught)
+    return [*found, total.cancelled_caught]
+
+
+async def one_in_it_and_the_total(run: tenure.Run, slow: float) -> list[bool]:
+    found = list[bool]()
+    async with run.move_on_after(60) as total:
+        for _ in range(4):
+            async with run.move_on_after(25) as scope:
+                await run.step("look", long, 100, repeat="freely")
+            found.append(scope.cancelled_caught)
+    return [*found, total.cancelled_caught]
+
+
 @pytest.mark.parametrize(
     "scopes",
     [
@@ -76,6 +122,10 @@ async def in_a_branch(run: tenure.Run, slow: float) -> list[bool]:
         twice,
         after_an_entry,
         in_a_branch,
+        several_in_a_total,
+        calls_in_a_total,
+        several_in_no_record,
+        one_in_it_and_the_total,
     ],
 )
 async def test_it_is_cut_off_again(autojump_clock: MockClock, open_host: OpenHost, scopes: Callable[..., Any]) -> None:
