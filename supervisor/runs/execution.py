@@ -108,7 +108,8 @@ class Execution:
         entering: Entering | None = None
         try:
             journal = await self._load_journal(begun) if begun.again else NOTHING_RECORDED
-            record = Record(journal.entries, behaviour.version, take_recorded=begun.take_recorded)
+            taken, replay_s = begun.take_recorded, behaviour.replay_s
+            record = Record(journal.entries, behaviour.version, take_recorded=taken, replay_s=replay_s)
             saying = Saying(partial(begin_speech, self._store, actor, begun, self._flushes), self._flushes.lock)
             if begun.said is not None:
                 await drop_said(saying, self._store, begun, journal.entries)

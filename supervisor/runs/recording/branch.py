@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final, final
 
-import trio
 from attrs import frozen
 
 from tenure.errors import InvalidInput
@@ -18,6 +17,7 @@ from tenure.persistence.facets.runs.entries import CatchEntry, RecordEntry
 from tenure.persistence.model.entries import EntryKind, place_of_cut
 from tenure.persistence.model.values import InputId, LogicalRuntimeId, RunId
 from tenure.supervisor.output.saying import VOICE, Saying
+from tenure.supervisor.runs.resting.scopes import OpenScope
 
 
 @final
@@ -116,7 +116,7 @@ class Branch:
         self.drawn: list[float] = []
         self.open_ended = open_ended
         self.over = False
-        self.scopes: dict[int, trio.CancelScope] = {}
+        self.scopes: dict[int, OpenScope] = {}
         self.opened = self.cuts = 0
         self.left: list[int] = []
         self.cut_at = (-1, 0)
@@ -131,10 +131,11 @@ class Branch:
         reached, before = self.cut_at
         return place_of_cut(self.path, self.reached, before if reached == self.reached else 0)
 
-    def is_cut(self) -> None:
-        """A scope was cut off."""
-        reached, before = self.cut_at
+    def is_cut(self) -> str:
+        """A scope was cut off; the place of that."""
+        place, (reached, before) = self.next_cut, self.cut_at
         self.cut_at = self.reached, before + 1 if reached == self.reached else 1
+        return place
 
     def write(self, name: str, value: bytes | None) -> None:
         """Set a value of the own state. Raises `InvalidInput` where a branch beside this one, or around it, has done so."""

@@ -71,9 +71,9 @@ class Entering:
     ) -> None:
         """Nothing is asked for yet, by a behaviour of this version.
 
-        `replay_s` bounds the waits for recorded entries that are not reached. `deadline` is that of the host: a scope of the
-        behaviour ends before. `landed` hears of commits of `write`; `on_half` is called, once, when the record reaches half of
-        `Limits.run_steps`; `on_rest` where all of the run waits durably, and is None where no one asks.
+        `replay_s` bounds the waits for entries that are not reached. `deadline` is the host's: a scope of the behaviour ends
+        before. `landed` hears of commits of `write`; `on_half` is called, once, when half of `Limits.run_steps` is recorded;
+        `on_rest` where all of the run waits durably: None where no one asks.
         """
         self.store = store
         self.actor = actor
@@ -187,7 +187,7 @@ class Entering:
             raise self.mismatch(exc) from exc
         if found.entry is None and self.record.asked == limit // 2:
             self._on_half(self.runtime_id, self.run_id, limit)
-        self.record.keep_open(branch)
+        self.record.time_scopes(branch, found.entry)
         self.poke()
         return branch, found
 
@@ -237,9 +237,8 @@ class Entering:
 
     def unbegun(self) -> tuple[Change, ...]:
         """What the commit that ends an attempt badly says of steps that were dispatched and did not begin."""
-        if not self._unbegun:
-            return ()
-        return (ForgetUnbegun(runtime_id=self.runtime_id, run_id=self.run_id, places=self._unbegun),)
+        forget = ForgetUnbegun(runtime_id=self.runtime_id, run_id=self.run_id, places=self._unbegun)
+        return (forget,) if self._unbegun else ()
 
     # Waiting for the record
 
@@ -335,8 +334,7 @@ class Entering:
     async def rest(self, seconds: float = math.inf, wait: Wait | None = None) -> AsyncGenerator[None]:
         """Wait durably inside; without an end for a person. While all of the run does so, its slot is another's.
 
-        With `wait` it may be put aside, and goes on from its record: unless a scope round it has an end, which is in memory
-        alone.
+        With `wait` it may be put aside: unless a scope round it has an end, which is in memory alone.
         """
         if trio.current_effective_deadline() < self._deadline:
             wait = None
@@ -348,9 +346,9 @@ class Entering:
     async def record_cut(self, branch: Branch, cuts: int, scopes: list[int]) -> None:
         """Record what a scope has cut off, of which so many were before in its branch; which it was, if not plain."""
         if (branch.cuts == cuts or len(scopes) > 1) and self.fault is None:
-            if (place := branch.next_cut) not in self.record.ends:
+            place = branch.is_cut()
+            if place not in self.record.ends:
                 branch.late[place] = mark(self, place, "cut off", scopes)
-            branch.is_cut()
         if branch.late or self._late_calls:
             await self.write(self.standing_on(branch))
             await self.occupancy.hold()

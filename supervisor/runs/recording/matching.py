@@ -18,7 +18,6 @@ Nothing is changed by an ask that is refused. An entry is reached when it is ask
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict, deque
 from collections.abc import Iterable
 from typing import Final, final
@@ -66,8 +65,14 @@ class Record:
         replays: Whether an entry with a place was recorded: `goes_on` is False else, and is asked for each token.
     """
 
-    def __init__(self, entries: Iterable[RecordedEntry], version: str, *, take_recorded: bool = False) -> None:
-        """Of these entries, for a behaviour of this version; `take_recorded` compares no arguments of what has ended."""
+    def __init__(
+        self, entries: Iterable[RecordedEntry], version: str, *, take_recorded: bool = False, replay_s: float = 60.0
+    ) -> None:
+        """Of these entries, for a behaviour of this version; `take_recorded` compares no arguments of what has ended.
+
+        A scope that was not over before may take so many seconds more until nothing that is recorded comes after it.
+        """
+        self._replay_s = replay_s
         self.main = Branch(path=MAIN)
         self.unreached: dict[str, RecordedEntry] = {}
         self.marks: dict[str, RecordedEntry] = {}
@@ -271,11 +276,21 @@ class Record:
         numbers: list[int] = [] if found is None else decode(found.result or b"[]", "scope", found.place)
         return numbers if numbers and numbers[0] in branch.scopes else []
 
-    def keep_open(self, branch: Branch) -> None:
-        """Let no scope be over that ended with one around it, whichever of the two is over first now."""
-        for number in self.cut_scopes(branch)[1:]:
-            if number in branch.scopes:
-                branch.scopes[number].deadline = math.inf
+    def time_scopes(self, branch: Branch, last: RecordedEntry | None = None) -> None:
+        """Set the ends of the open scopes of a branch by what is recorded, and by what it was given last."""
+        # Cases: one that ended with one around it, whichever is over first now; one that is over here, or is not recorded any
+        # further; one that was not over here: it is not now, however long it takes to come past what is recorded.
+        if not branch.scopes:
+            return
+        ended = self.cut_scopes(branch)
+        goes_on = self.goes_on(branch) and (last is None or last.status is not EntryStatus.CANCELLED)
+        for number, scope in branch.scopes.items():
+            if number in ended[1:]:
+                scope.end_with_another()
+            elif number in ended or not goes_on:
+                scope.count()
+            else:
+                scope.wait_for(self._replay_s)
 
     def left_in(self, branch: Branch) -> list[RecordedEntry]:
         """What is recorded of a branch and not reached; of the behaviour itself: all that is not reached."""

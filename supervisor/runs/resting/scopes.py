@@ -2,15 +2,46 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, final
 
 import trio
 
 from tenure.persistence.model.numbers import check_seconds
 
 from .turns import Opens
+
+
+@final
+class OpenScope:
+    """A scope of a behaviour that is open."""
+
+    __slots__ = ("_counts", "_length", "_scope")
+
+    def __init__(self, scope: trio.CancelScope, length: float) -> None:
+        """Its time counts."""
+        self._scope = scope
+        self._length = length
+        self._counts = True
+
+    def count(self) -> None:
+        """Its time counts from now on, where it did not before."""
+        if not self._counts:
+            self._scope.deadline = trio.current_time() + self._length
+            self._counts = True
+
+    def wait_for(self, seconds: float) -> None:
+        """Its time does not count, for so long at most."""
+        if self._counts:
+            self._scope.deadline += seconds
+            self._counts = False
+
+    def end_with_another(self) -> None:
+        """Its time does not count any more."""
+        self._scope.deadline = math.inf
+        self._counts = False
 
 
 class Scoped(Protocol):
@@ -23,7 +54,7 @@ class Scoped(Protocol):
         cuts: How many of its entries were cut off.
     """
 
-    scopes: dict[int, trio.CancelScope]
+    scopes: dict[int, OpenScope]
     opened: int
     left: list[int]
     cuts: int
@@ -33,11 +64,11 @@ B = TypeVar("B", bound=Scoped)
 B_contra = TypeVar("B_contra", bound=Scoped, contravariant=True)
 
 
-class KeepsOpen(Protocol[B_contra]):
-    """The record of a run, as far as it knows which scope was cut off."""
+class Times(Protocol[B_contra]):
+    """The record of a run, as far as it knows when scopes were over."""
 
-    def keep_open(self, branch: B_contra, /) -> None:
-        """Let no scope be over that stands in the one that was cut off here."""
+    def time_scopes(self, branch: B_contra, /) -> None:
+        """Set the ends of the open scopes of a branch."""
         ...
 
 
@@ -45,7 +76,7 @@ class Cuts(Opens, Protocol[B]):
     """An entering of a run, as far as a scope cuts off what it has in flight."""
 
     @property
-    def record(self) -> KeepsOpen[B]:
+    def record(self) -> Times[B]:
         """What is recorded."""
         ...
 
@@ -79,8 +110,8 @@ async def move_on_after(entering: Cuts[B], seconds: float) -> AsyncGenerator[tri
     branch.opened = number = branch.opened + 1
     branch.left, cuts = [], branch.cuts
     with trio.move_on_after(length) as scope:
-        branch.scopes[number] = scope
-        entering.record.keep_open(branch)
+        branch.scopes[number] = OpenScope(scope, length)
+        entering.record.time_scopes(branch)
         try:
             try:
                 yield scope

@@ -145,3 +145,29 @@ async def test_it_is_cut_off_again(autojump_clock: MockClock, open_host: OpenHos
     assert outcome.phase == "consumed", outcome
     assert len(found) == 3
     assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("scopes", [alone, after_an_entry, in_a_branch, in_one_that_was_not, twice])
+async def test_one_that_was_not_cut_off_is_not_where_its_run_is_slower_when_it_enters_again(
+    autojump_clock: MockClock, open_host: OpenHost, scopes: Callable[..., Any]
+) -> None:
+    found = list[list[bool]]()
+
+    async def act(run: tenure.Run) -> None:
+        found.append(await scopes(run, 9 if run.attempts else 0.1))
+        await run.step("cut off" if True in found[-1] else "not cut off", str, repeat="freely")
+        async with run.move_on_after(1) as scope:
+            await trio.sleep(9 if run.attempts == 2 else 0.1)  # its time counts where nothing is recorded after it
+        found[-1].append(scope.cancelled_caught)
+        if run.attempts < 2:
+            raise ConnectionError("of a test")
+
+    async with open_host({"k": tenure.Behaviour(act, restart=QUICK)}) as supervisor:
+        runtime = await supervisor.spawn("a", "k")
+        with trio.fail_after(1_000):
+            outcome = await (await runtime.accept(1)).wait_outcome()
+
+    assert outcome.phase == "consumed", outcome
+    assert [each[:-1] for each in found] == [found[0][:-1]] * 3
+    assert not any(found[0])
+    assert [each[-1] for each in found] == [False, False, True]
