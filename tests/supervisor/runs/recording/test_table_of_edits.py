@@ -394,7 +394,7 @@ ELSEWHERE: Final[dict[str, dict[str, Callable[..., Any]]]] = {
         "fitted when it came, or came where there was no class": (
             test_payload_classes.test_a_queue_that_a_new_class_does_not_take_is_held_and_served_in_its_old_order_after_a_roll_back
         ),
-        "was given by a program without the behaviour, or never fitted": (
+        "was given by a program without the behaviour, or never fitted; or is bytes of a store verb that are not JSON": (
             test_payload_classes.test_what_a_peer_sent_waits_where_it_fitted_when_it_was_sent_and_is_a_dead_letter_where_it_never_did
         ),
         "has fields that the class does not know": (
