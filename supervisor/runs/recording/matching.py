@@ -283,12 +283,12 @@ class Record:
         if not branch.scopes:
             return
         ended = self.cut_scopes(branch)
-        goes_on = self.goes_on(branch) and (last is None or last.status is not EntryStatus.CANCELLED)
+        cut = last is not None and last.status is EntryStatus.CANCELLED
         for number, scope in branch.scopes.items():
             if number in ended[1:]:
                 scope.end_with_another()
-            elif number in ended or not goes_on:
-                scope.count()
+            elif cut or number in ended or not self.goes_on(branch):
+                scope.count(stays=cut)
             else:
                 scope.wait_for(self._replay_s)
 

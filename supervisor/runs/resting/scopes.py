@@ -18,23 +18,25 @@ from .turns import Opens
 class OpenScope:
     """A scope of a behaviour that is open."""
 
-    __slots__ = ("_counts", "_length", "_scope")
+    __slots__ = ("_counts", "_length", "_scope", "_stays")
 
     def __init__(self, scope: trio.CancelScope, length: float) -> None:
         """Its time counts."""
         self._scope = scope
         self._length = length
         self._counts = True
+        self._stays = False
 
-    def count(self) -> None:
-        """Its time counts from now on, where it did not before."""
+    def count(self, *, stays: bool = False) -> None:
+        """Its time counts from now on, where it did not before; it `stays` so, whatever is asked for beside."""
+        self._stays = self._stays or stays
         if not self._counts:
             self._scope.deadline = trio.current_time() + self._length
             self._counts = True
 
     def wait_for(self, seconds: float) -> None:
         """Its time does not count, for so long at most."""
-        if self._counts:
+        if self._counts and not self._stays:
             self._scope.deadline += seconds
             self._counts = False
 

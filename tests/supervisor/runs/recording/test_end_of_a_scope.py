@@ -91,6 +91,19 @@ async def calls_in_a_total(run: tenure.Run, slow: float) -> list[bool]:
     return [*found, total.cancelled_caught]
 
 
+async def calls_beside_one_that_is_cut_off(run: tenure.Run, slow: float) -> list[bool]:
+    async def later() -> None:
+        await trio.sleep(0.5)
+        await run.step("look", long, 0.1, repeat="freely", call="later")
+        await trio.sleep(1.5)
+        await run.step("pay", str, repeat="never", call="never")
+
+    async with run.move_on_after(1) as scope, trio.open_nursery() as nursery:
+        nursery.start_soon(later)
+        await run.step("look", long, 9, repeat="freely", call="cut off")
+    return [scope.cancelled_caught]
+
+
 async def several_in_no_record(run: tenure.Run, slow: float) -> list[bool]:
     found = list[bool]()
     async with run.move_on_after(60) as total:
@@ -124,6 +137,7 @@ async def one_in_it_and_the_total(run: tenure.Run, slow: float) -> list[bool]:
         in_a_branch,
         several_in_a_total,
         calls_in_a_total,
+        calls_beside_one_that_is_cut_off,
         several_in_no_record,
         one_in_it_and_the_total,
     ],
