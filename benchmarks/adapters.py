@@ -7,8 +7,8 @@ Savers: one checkpoint with a message of 1 to 4 KiB for each `put`, of its own t
 same message for each `put`. Sessions: one item of the OpenAI Agents SDK with such a message for each `put`, from
 tasks, beside its `SQLiteSession`. The others from threads (`SqliteSaver`, `SqliteStore`, ours over
 `tenure.sync`) and from tasks of asyncio (their async twins, ours over `tenure.asyncio`), with 1, 10 and 100 at once. Both sides
-of a row take turns. `cpu_us` is what one `put` takes of the processor, with its share of opening the store; a busy machine
-changes it less than it does times.
+of a row take turns, every other turn the other way round. `cpu_us` is what one `put` takes of the processor, with its share of
+opening the store; a busy machine changes it less than it does times.
 What is not installed is skipped and named.
 """
 
@@ -205,8 +205,11 @@ def measure(folder: Path, row: str, at_once: int, count: int, repeats: int) -> d
     work, *sides = ROWS[row]
     timings: dict[str, list[Timing]] = {"tenure": [], "theirs": []}
     processor: dict[str, list[float]] = {"tenure": [], "theirs": []}
-    for _ in range(repeats):
-        for name, opener in zip(("tenure", "theirs"), sides, strict=True):
+    both = list(zip(("tenure", "theirs"), sides, strict=True))
+    for turn in range(repeats):
+        for name, opener in (
+            reversed(both) if turn % 2 else both
+        ):  # what one leaves to the disk meets the other as often
             with scratch(folder) as fresh:
                 began = process_time()
                 timings[name].append(work(opener, Path(fresh) / "agents.db", at_once, count))

@@ -135,13 +135,16 @@ class SessionsContract:
             PayloadTooLarge: A payload, a part, a frame or the config is larger than `Limits.payload_bytes`.
         """
         encoded = encode_commit(commit)
-        completed = [CompleteClaim(completion=claim) for claim in encoded.claims]
-        enqueued = [EnqueueBatch(batch=batch) for batch in encoded.batches]
-        stamps = [StampAttachments(session_id=encoded.session_id, attachment_ids=encoded.attachments)]
-        changes = (*completed, *enqueued, *(stamps if encoded.attachments else ()))
         graph = CommitGraph(commit=encoded, fence=fence)
-        landed = await self._write(encoded.session_id, graph, *changes, fence=fence)
+        changes: list[Change] = [graph]
+        changes += [CompleteClaim(completion=claim) for claim in encoded.claims]
+        changes += (enqueued := [EnqueueBatch(batch=batch) for batch in encoded.batches])
+        if encoded.attachments:
+            changes.append(StampAttachments(session_id=encoded.session_id, attachment_ids=encoded.attachments))
+        landed = await self._write(encoded.session_id, *changes, fence=fence)
         result: RuntimeCommitResult = landed.answer(graph)
+        if landed.written and len(changes) == 1:
+            return result  # as most
         bell = self._ground.queue_bell
         if not landed.written:
             bell.ring()
@@ -225,8 +228,9 @@ class SessionsContract:
 
     async def _write(self, session_id: str, *changes: Change, fence: int | None) -> CommitResult:
         # Without a fence there is none to check here: the commit itself refuses a session that belongs to a runtime.
-        find = partial(nodes.find_session, session_id=session_id)
-        found = None if fence is None else await self._store.read(find)
+        if fence is None:
+            return await self._ground.bring(Commit(changes=changes))
+        found = await self._store.read(partial(nodes.find_session, session_id=session_id))
         runtime_id = None if found is None or found[1] is None else LogicalRuntimeId(found[1])
         token = None if runtime_id is None else fence
         commit = Commit(runtime_id=runtime_id, fence_token=token, changes=changes)

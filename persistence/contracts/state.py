@@ -30,6 +30,7 @@ from tenure.persistence.model.contracts.execution import (
     ExecutionSnapshot,
     check_execution_id,
     check_state_key,
+    check_state_keys,
     check_tenant_id,
     encode_execution,
     range_of,
@@ -198,11 +199,10 @@ class StateContract:
             raise InvalidInput(detail=f"{len(asked)} keys are more than {READ_AT_ONCE}", field="expected")
         if len(values) > WRITTEN_AT_ONCE:
             raise InvalidInput(detail=f"{len(values)} keys are more than {WRITTEN_AT_ONCE}", field="values")
-        for key in values:
-            check_state_key(key)
-        for value in filter(None, values.values()):
-            if len(value) > most:
-                raise PayloadTooLarge(size=len(value), limit=most)
+        check_state_keys(values)
+        largest = max(map(len, filter(None, values.values())), default=0)
+        if largest > most:
+            raise PayloadTooLarge(size=largest, limit=most)
         for key in (expected or {}).keys() - values.keys():
             check_state_key(key)
         seconds = ttl_seconds(ttl)

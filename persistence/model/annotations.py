@@ -31,14 +31,17 @@ ID_LIMIT: Final = 500
 
 _UNIONS: Final = (typing.Union, UnionType)
 
-_SHAPES: Final = 16
-"""Of a class, so many combinations of the types of its values are known."""
+_TEXT: Final = frozenset({id(str)})
+_NO_TYPES: Final = frozenset[int]()
+
+_SHAPES: Final = 64
+"""Of a class, so many combinations are known of the types of its values and of those that are its own defaults."""
 
 Check = Callable[[Any, str], Any]
 """Takes a value and the name of its field; returns the plain value, or raises `InvalidInput`."""
 
-_FieldCheck = tuple[str, Check, object]
-"""Of a field its name, its check and its default."""
+_FieldCheck = tuple[int, str, Check]
+"""Of a field its place, its name and its check."""
 
 
 def check_of(annotation: Any) -> Check:
@@ -70,7 +73,7 @@ def _make_check(annotation: Any) -> Check:  # noqa: PLR0911 - one return for eac
     if origin is tuple and arguments[1:] == (...,):
         return _items(check_of(arguments[0]), (list, tuple))
     if origin is Mapping:
-        return _entries(*map(check_of, arguments))
+        return _entries(*arguments)
     if isinstance(origin, type) and issubclass(origin, Iterable) and not issubclass(origin, dict | tuple):
         return _items(check_of(arguments[0]), None) if len(arguments) == 1 else _as_given
     return _of_class(annotation) if isinstance(annotation, type) else _as_given
@@ -232,8 +235,10 @@ def _is_tuple(value: object) -> TypeGuard[tuple[Any, ...]]:
     return type(value) is tuple
 
 
-def _entries(key: Check, value: Check) -> Check:
+def _entries(of_key: Any, of_value: Any) -> Check:
     """The check of a mapping: a dictionary is plain, another one is read as its caller's code says."""
+    key, value = check_of(of_key), check_of(of_value)
+    sure = frozenset(map(id, _sure(of_value))) if of_key is str else _NO_TYPES
 
     def check(given: Any, field: str) -> Mapping[Any, Any]:
         if not isinstance(given, Mapping):
@@ -242,6 +247,8 @@ def _entries(key: Check, value: Check) -> Check:
             entries: dict[Any, Any] = dict(given)  # pyright: ignore[reportUnknownArgumentType]
         except Exception as exc:  # the caller's own mapping, in the caller's task
             raise InvalidInput(detail=f"it cannot be read: {text_of(exc)}", field=field) from exc
+        if sure and sure.issuperset(map(id, map(type, entries.values()))) and _are_plain(entries):
+            return entries  # as nearly all of bytes by key: a few calls of C for however many there are
         try:
             return {key(name, field): value(entry, field) for name, entry in entries.items()}
         except InvalidInput:  # as it rarely is: once more, with the name of each entry
@@ -250,23 +257,40 @@ def _entries(key: Check, value: Check) -> Check:
     return check
 
 
+def _are_plain(texts: Mapping[Any, Any]) -> bool:
+    """Whether all are texts that `_text` gives back as they are, because they are ASCII without NUL."""
+    if not _TEXT.issuperset(map(id, map(type, texts))):
+        return False
+    joined = "".join(texts)
+    return joined.isascii() and "\0" not in joined
+
+
 def _instance(kind: type[Any]) -> Check:
     fields = attrs.fields(kind)
     read = attrgetter(*[each.name for each in fields], "__class__", "__class__")  # of one name it gives no tuple
-    # By the identities of the types, which are kept beside: a class of a caller's may say that it equals any other.
+    defaults = [object() if each.default is attrs.NOTHING else each.default for each in fields]
+    # By the identities of the types, which are kept beside: a class of a caller's may say that it equals any other. Then, of
+    # each value, whether it is what the class gives itself, also where it says that there is none yet.
     known: dict[tuple[int, ...], tuple[tuple[type, ...], list[_FieldCheck]]] = {}
 
     @cache
     def all_checks() -> list[tuple[list[Any], _FieldCheck]]:
         hints = typing.get_type_hints(kind)
-        return [(_sure(hints[each.name]), (each.name, check_of(hints[each.name]), each.default)) for each in fields]
+        return [
+            (_sure(hints[each.name]), (at, each.name, check_of(hints[each.name]))) for at, each in enumerate(fields)
+        ]
 
-    def left(kinds: tuple[type, ...]) -> list[_FieldCheck]:
-        """What is looked at where the values are of these types. As nearly all instances have the same: kept for some."""
-        pairs = zip(all_checks(), kinds, strict=False)
-        found = [check for (sure, check), given in pairs if not any(given is each for each in sure)]
+    def left(values: tuple[Any, ...], shape: tuple[int, ...]) -> list[_FieldCheck]:
+        """What is looked at in values of this shape. As nearly all instances have the same: kept for some."""
+        kinds = tuple(map(type, values))
+        of_class = list(map(is_, values, defaults))
+        found = [
+            check
+            for (sure, check), given, own in zip(all_checks(), kinds, of_class, strict=False)
+            if not own and not any(given is each for each in sure)
+        ]
         if len(known) < _SHAPES:
-            known[tuple(map(id, kinds))] = kinds, found
+            known[shape] = kinds, found
         return found
 
     def check(value: Any, field: str) -> Any:
@@ -274,11 +298,10 @@ def _instance(kind: type[Any]) -> Check:
             raise not_a(value, f"a {kind.__name__}", field)
         changed: dict[str, Any] = {}
         values = read(value)
-        found = known.get(tuple(map(id, map(type, values))))
-        for name, each, default in left(tuple(map(type, values))) if found is None else found[1]:
-            given = getattr(value, name)
-            if given is default:
-                continue  # what the class gives itself, also where it says that there is none yet
+        shape = (*map(id, map(type, values)), *map(is_, values, defaults))
+        found = known.get(shape)
+        for at, name, each in left(values, shape) if found is None else found[1]:
+            given = values[at]
             plain = each(given, name)
             if type(plain) is int and not -INT_LIMIT <= plain < INT_LIMIT:
                 # It may be stored; an argument of a look-up that is larger finds nothing, which is an answer.

@@ -78,9 +78,12 @@ def save_config(tx: Transaction, session: int, commit: EncodedCommit) -> None:
     Raises:
         InvalidInput: A node names a frame, or one becomes the current one, that the session does not have.
     """
-    said = (commit.config, commit.frames, commit.current_frame, *[node.frame for node in commit.nodes])
-    if all(each is None for each in said):
-        return
+    if commit.config is None and commit.frames is None and commit.current_frame is None:
+        for node in commit.nodes:
+            if node.frame is not None:
+                break
+        else:
+            return  # as most
     stored = find_config(tx, session, commit.session_id)
     frames = stored.frames if commit.frames is None else commit.frames
     current = stored.current_frame if commit.current_frame is None else commit.current_frame

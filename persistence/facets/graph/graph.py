@@ -149,6 +149,21 @@ def _append(tx: Transaction, record: SessionRecord, commit: EncodedCommit) -> bo
         made[node.node_id] = _insert(tx, record, node, made)
     leaf = _leaf(tx, record, commit, made)
     own = {place.node for place in made.values()}
+    # As most appends: one node on the head, or the first one of all, and the head goes there. Nothing branches off.
+    goes_on = len(made) == 1 and leaf.node in own and leaf.parent == record.head
+    if not goes_on:
+        goes_on = _branch(tx, record, leaf, made, own)
+    record.head = leaf.node or None
+    if leaf.node in own:
+        record.named = leaf.node, commit.nodes[-1].node_id if commit.leaf is None else commit.leaf
+    record.message_count, record.digest = leaf.position, leaf.digest
+    record.revision += 1
+    sessions.save(tx, record)
+    return goes_on
+
+
+def _branch(tx: Transaction, record: SessionRecord, leaf: Place, made: dict[str, Place], own: set[int]) -> bool:
+    """Remember what branches off where the head moves to a leaf. Whether that goes on from the old path."""
     parents = {place.parent for place in made.values()}
     for place in made.values():
         if place.node not in parents and place.node != leaf.node:
@@ -158,12 +173,6 @@ def _append(tx: Transaction, record: SessionRecord, commit: EncodedCommit) -> bo
     goes_on = record.head is None or _leads_to(tx, record, leaf, made, own)
     if record.head not in parents and not goes_on:
         branches.leave(tx, record, record.head, record.message_count)
-    record.head = leaf.node or None
-    if leaf.node in own:
-        record.named = leaf.node, commit.nodes[-1].node_id if commit.leaf is None else commit.leaf
-    record.message_count, record.digest = leaf.position, leaf.digest
-    record.revision += 1
-    sessions.save(tx, record)
     return goes_on
 
 

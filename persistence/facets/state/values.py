@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import zip_longest
+from itertools import repeat, zip_longest
+from operator import itemgetter
 from typing import Any, Final, final
 
 from attrs import field, frozen
@@ -25,6 +26,9 @@ from .bindings import check_key, is_any_bound
 
 SWEPT_WITH_A_WRITE: Final = 8
 """Expired values that each write with a time to live takes along, so that what expires does not pile up."""
+
+_FIRST: Final = itemgetter(0)
+_SECOND: Final = itemgetter(1)
 
 _NEW: Final = "keys of state values that are inserted"
 """Under which a commit notes keys that are expected to have no row: their insert says so where one has."""
@@ -63,8 +67,14 @@ class WriteValues(Change):
     @property
     def weight(self) -> int:
         """See `Change.weight`."""
-        given = (*self.values, *self.expected) if self.expected else self.values
-        return sum([len(value) for _, value in given if value is not None])
+        weight = sum(map(len, filter(None, [value for _, value in self.values])))
+        return weight + sum(map(len, filter(None, [value for _, value in self.expected])))
+
+    @property
+    def is_new(self) -> bool:
+        """Whether each of its keys is expected to have no value, in their order, and gets one: as most do that expect any."""
+        keys = map(_FIRST, self.values)
+        return self.expected == tuple(zip(keys, repeat(None), strict=False)) and None not in map(_SECOND, self.values)
 
 
 @final
@@ -105,9 +115,12 @@ class SweepExpired(Change):
 
 
 def _check_write(tx: Transaction, change: WriteValues) -> None:
-    _check_keys(tx, [key for key, _ in change.values], change.fence)
+    _check_keys(tx, map(_FIRST, change.values), change.fence)
     expected = change.expected
     if tx.by_index and expected and not change.keep:
+        if change.is_new:
+            tx.notes[_NEW] = set(map(_FIRST, change.values))
+            return
         stored = {key for key, value in change.values if value is not None}
         tx.notes[_NEW] = new = stored.intersection([key for key, value in expected if value is None])
         expected = tuple([each for each in expected if each[0] not in new])
@@ -137,25 +150,19 @@ def _check_keys(tx: Transaction, keys: Iterable[str], fence: int | None) -> None
 def _write(tx: Transaction, change: WriteValues) -> int:
     deadline = None
     if change.ttl_s is not None:
-        now = raise_mark(tx, tx.now)
-        deadline = now + change.ttl_s
-        _sweep_expired(tx, now, SWEPT_WITH_A_WRITE)
+        judged = raise_mark(tx, tx.now)
+        deadline = judged + change.ttl_s
+        _sweep_expired(tx, judged, SWEPT_WITH_A_WRITE)
     written = 0
     kept = _kept(tx, [key for key, value in change.values if value is not None]) if change.keep else ()
     new: Collection[str] = tx.notes.get(_NEW, ())
+    insert, now = tx.insert, tx.now
     for key, value in change.values:
         if value is None:
             written += tx.run("state.delete", value_key=key)
         elif key not in kept:
-            digest = _value_digest(key, value, deadline)
-            tx.insert(
-                "state.insert" if key in new else "state.put",
-                value_key=key,
-                value=value,
-                deadline=deadline,
-                digest=digest,
-                now=tx.now,
-            )
+            name, digest = "state.insert" if key in new else "state.put", seal(key, deadline, value)
+            insert(name, value_key=key, value=value, deadline=deadline, digest=digest, now=now)
             written += 1
     return written
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, NewType, Self, final
@@ -144,6 +144,14 @@ def check_state_key(value: str) -> str:
     """Return a key of working memory, checked. Raises `InvalidInput`."""
     check_name(value, "a key", "key", KEY_LIMIT)
     return value
+
+
+def check_state_keys(keys: Collection[str]) -> None:
+    """As `check_state_key` of each, where they are plain texts. Raises `InvalidInput`."""
+    lengths = list(map(len, keys))
+    if lengths and not (min(lengths) > 0 and max(lengths) <= KEY_LIMIT):
+        for key in keys:
+            check_state_key(key)
 
 
 def ttl_seconds(ttl: timedelta | float | None) -> float | None:

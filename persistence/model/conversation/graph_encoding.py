@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Final, cast, final
 
 import msgspec
-from attrs import evolve, field, fields, frozen
+from attrs import field, fields, frozen
+from msgspec.structs import replace
 
 from tenure.errors import Corrupt, InvalidInput
 from tenure.persistence.model.arguments import check_value
@@ -49,12 +51,13 @@ COUNTERS: Final = tuple([each.name for each in fields(TokenUsage)])
 """The counters of a usage, in the order in which they are stored."""
 
 _encode: Final = msgspec.msgpack.Encoder().encode
+_PAYLOAD: Final = attrgetter("payload")
+_ABOUT: Final = attrgetter("about")
 
 
 @final
-@frozen(kw_only=True, slots=True)
-class EncodedNode:
-    """A node as it is stored.
+class EncodedNode(msgspec.Struct, frozen=True, kw_only=True):
+    """A node as it is stored. A frozen struct, as `Commit`.
 
     Attributes:
         node_id: Its id.
@@ -67,10 +70,14 @@ class EncodedNode:
 
     node_id: str
     parent: str | None
-    payload: bytes = field(repr=False)
+    payload: bytes
     about: bytes
     timestamp: str | None
     frame: str | None
+
+    def __repr__(self) -> str:
+        """Without its content."""
+        return f"EncodedNode(node_id={self.node_id!r}, parent={self.parent!r})"
 
 
 @final
@@ -99,9 +106,8 @@ class EncodedCheckpoint:
 
 
 @final
-@frozen(kw_only=True, slots=True)
-class EncodedCommit:
-    """A `RuntimeCommit` as it is stored; `content` is the hash of what a turn says, of one with a turn id."""
+class EncodedCommit(msgspec.Struct, frozen=True, kw_only=True):
+    """A `RuntimeCommit` as it is stored; `content` is the hash of what a turn says, of one with a turn id. A frozen struct."""
 
     session_id: str
     expected: int
@@ -121,22 +127,21 @@ class EncodedCommit:
     @property
     def weight(self) -> int:
         """Payload bytes."""
-        parts = () if self.checkpoint is None else self.checkpoint.parts
-        return (
-            sum([len(node.payload) for node in self.nodes])
-            + sum([len(part.body or b"") for part in parts])
-            + sum([len(frame) for _, frame in self.frames or ()])
-        )
+        weight = sum(map(len, map(_PAYLOAD, self.nodes)))
+        if self.checkpoint is not None:
+            weight += sum([len(part.body or b"") for part in self.checkpoint.parts])
+        return weight if self.frames is None else weight + sum([len(frame) for _, frame in self.frames])
 
     @property
     def largest(self) -> int:
         """Bytes of the largest value in it."""
-        sizes = [len(node.payload) for node in self.nodes] + [len(node.about) for node in self.nodes]
-        sizes += [len(frame) for _, frame in self.frames or ()]
+        sizes = [len(self.config or b""), *map(len, map(_PAYLOAD, self.nodes)), *map(len, map(_ABOUT, self.nodes))]
+        if self.frames is not None:
+            sizes += [len(frame) for _, frame in self.frames]
         if self.checkpoint is not None:
             sizes += [len(part.body or b"") for part in self.checkpoint.parts]
             sizes.append(len(self.checkpoint.turn_state))
-        return max([*sizes, len(self.config or b"")], default=0)
+        return max(sizes)
 
 
 def checkpoint_ref(turn_state: bytes, parts: list[tuple[str, bytes, int]]) -> bytes:
@@ -167,10 +172,9 @@ def encode_commit(commit: RuntimeCommit) -> EncodedCommit:
         attachments=commit.committed_attachment_ids,
         turn_id=_name(commit.turn_id, "turn_id"),
     )
-    ids = [node.node_id for node in encoded.nodes]
-    if len(set(ids)) < len(ids):
+    if len(encoded.nodes) > 1 and len({node.node_id for node in encoded.nodes}) < len(encoded.nodes):
         raise InvalidInput(detail="two of its nodes have the same id", field="nodes")
-    return encoded if encoded.turn_id is None else evolve(encoded, content=_content(encoded))
+    return encoded if encoded.turn_id is None else replace(encoded, content=_content(encoded))
 
 
 def _of_session(batch: EncodedBatch, commit: RuntimeCommit) -> EncodedBatch:

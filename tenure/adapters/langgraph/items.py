@@ -1,9 +1,6 @@
-"""Items of LangGraph's stores as keys and values of `store.state`, and the operations on them as coroutines.
+"""Items of LangGraph's stores as values of `store.state`, and the operations on them as coroutines.
 
-    langgraph.store:{label}.{label}.:{key}
-
-The items below a namespace so share a prefix. Each part is percent-encoded, and one that is long is named by its
-digest; the value under the key has its real text.
+What a value stands under says its namespace and its key (`addresses`); the value has the real text of both.
 """
 
 from __future__ import annotations
@@ -20,20 +17,14 @@ from langgraph.store.base import GetOp, Item, ListNamespacesOp, Op, PutOp, Resul
 
 from tenure.adapters.checking import short_text
 from tenure.adapters.fronts import Values
-from tenure.adapters.keys import part
 from tenure.errors import Corrupt, InvalidInput, ValueConflict
 
+from .addresses import key_of, stem_of
 from .matching import fits, matches, nearness
 
-PREFIX: Final = "langgraph.store:"
 VERSION: Final = 1
 NESTING: Final = 200
 """How deep a value may be nested: it is read on any stack that a program has left."""
-
-_LABEL_LIMIT: Final = 80
-_KEY_LIMIT: Final = 500
-_IS_PLAIN: Final = re.compile(r"[A-Za-z0-9_.~-]+:[A-Za-z0-9_.~-]*").fullmatch
-"""Labels and a key that stand in a key of the store as they are."""
 
 _AFTER_ALL: Final = "\x7f"
 """Stands after every character of an encoded key."""
@@ -44,9 +35,6 @@ _NEW_AT_ONCE: Final = 1_000
 
 _SECONDS: Final = 60.0
 """LangGraph counts times to live in minutes."""
-
-Address = tuple[tuple[str, ...], str]
-"""Namespace and key of an item."""
 
 _NONE: Final[Mapping[Any, Any]] = {}
 
@@ -86,26 +74,6 @@ _ESCAPED: Final = re.compile(rb"\\.")
 _STEPS: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(_STEPS))
 _FROM_JSON: Final = msgspec.json.Decoder(dict[str, Any])
-
-
-def stem_of(namespace: Sequence[str]) -> str:
-    """What the keys of the items of a namespace, and of those below it, begin with."""
-    return PREFIX + "".join([_part(label) + "." for label in namespace])
-
-
-def key_of(address: Address) -> str:
-    """The key of an item. Raises `InvalidInput` where its namespace is too deep."""
-    namespace, key = address
-    if namespace and len(text := ".".join(namespace) + ".:" + key) <= _LABEL_LIMIT and _IS_PLAIN(text) is not None:
-        return PREFIX + text  # as nearly all
-    found = f"{stem_of(namespace)}:{_part(key)}"
-    if len(found) > _KEY_LIMIT:
-        raise InvalidInput(detail=f"its labels and its key have more than {_KEY_LIMIT} characters", field="namespace")
-    return found
-
-
-def _part(text: str) -> str:
-    return part(text, "namespace", _LABEL_LIMIT)
 
 
 def encode_value(value: Mapping[str, Any]) -> bytes:
@@ -186,9 +154,9 @@ def prepared(
     return Prepared(len(ops), reads, puts, queries)
 
 
-def prepared_put(op: PutOp, value: Mapping[str, Any]) -> Prepared:
-    """As `prepared`, of one put of this value without texts, as most are."""
-    return Prepared(1, (), (Put(op, key_of((op.namespace, op.key)), encode_value(value), ()),), _NONE)
+def prepared_put(op: PutOp, key: str, value: Mapping[str, Any]) -> Prepared:
+    """As `prepared`, of one put of this value under this key without texts, as most are."""
+    return Prepared(1, (), (Put(op, key, encode_value(value), ()),), _NONE)
 
 
 def joined(batches: Sequence[Prepared]) -> Prepared:

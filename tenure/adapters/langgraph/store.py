@@ -32,15 +32,13 @@ from tenure.adapters.checking import check_value, is_fit, text_from
 from tenure.adapters.fronts import AnyStore, Caller
 from tenure.errors import InvalidInput
 
+from .addresses import plain_key_of
 from .gathering import Gathering
 from .items import Items, prepared, prepared_put
 from .matching import check_conditions, check_filter, packed, unit
 from .plain import labels_of, path_of, with_plain_texts
 
 _WHOLE: Final = "$"
-_RESERVED: Final = "langgraph"
-"""The label that no namespace of a put begins with."""
-
 _STRINGS: Final = frozenset({str})
 _IS_LABEL: Final = re.compile(r"[^.\x00]+").fullmatch
 
@@ -117,12 +115,12 @@ class TenureStore(BaseStore):
         ttl: float | NotProvided | None = NOT_PROVIDED,
     ) -> None:
         """Put one item; see `abatch`. A key is made text, as the framework does. Raises as `batch`."""
-        op = PutOp(namespace, text_from(key, "key"), value, index)
-        is_as_most = ttl is NOT_PROVIDED and self.ttl_config is None and self.embeddings is None and _is_plain(op)
-        if is_as_most and namespace and namespace[0] != _RESERVED and self._caller.is_on_its_loop:
-            await self._gathering.batch(prepared_put(op, value))
+        is_as_most = ttl is NOT_PROVIDED and index is None and self.ttl_config is None and self.embeddings is None
+        stored = plain_key_of(namespace, key) if is_as_most and _are_plain(namespace, key, value) else None
+        if stored is not None and self._caller.is_on_its_loop:
+            await self._gathering.batch(prepared_put(PutOp(namespace, key, value), stored, value))
         else:
-            await super().aput(labels_of(namespace), op.key, value, index, ttl=ttl)
+            await super().aput(labels_of(namespace), text_from(key, "key"), value, index, ttl=ttl)
 
     # The framework looks at what these are given before it makes an operation of it: it is made plain before
 
@@ -276,12 +274,19 @@ def _is_plain(op: PutOp) -> bool:
     return (
         op.ttl is None
         and op.index is None
-        and type(op.key) is str
-        and type(op.namespace) is tuple
-        and isinstance(op.value, dict)
-        and _STRINGS.issuperset(map(type, op.namespace))
-        and _STRINGS.issuperset(map(type, op.value))
+        and _are_plain(op.namespace, op.key, op.value)
         and None not in map(_IS_LABEL, op.namespace)
+    )
+
+
+def _are_plain(namespace: object, key: object, value: object) -> bool:
+    """Whether they are of the types that nearly all have."""
+    return (
+        type(key) is str
+        and type(namespace) is tuple
+        and isinstance(value, dict)
+        and _STRINGS.issuperset(map(type, namespace))  # pyright: ignore[reportUnknownArgumentType]
+        and _STRINGS.issuperset(map(type, value))  # pyright: ignore[reportUnknownArgumentType]
     )
 
 

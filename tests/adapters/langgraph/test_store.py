@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +15,7 @@ from langgraph.store.base import InvalidNamespaceError, ListNamespacesOp, MatchC
 import tenure.asyncio
 import tenure.sync
 from tenure.adapters.langgraph import TenureStore
+from tenure.adapters.langgraph.addresses import key_of, plain_key_of
 from tenure.adapters.langgraph.items import ItemRecord
 from tenure.errors import Corrupt, InvalidInput, PayloadTooLarge
 
@@ -152,6 +154,21 @@ def test_labels_and_keys_of_any_text_are_told_apart(opened: tenure.sync.Store) -
     assert len(store.search((), limit=100)) == 2 * len(LABELS)
     assert store.list_namespaces(max_depth=1) == sorted({(label,) for label in [*LABELS, "below"]})
     assert len(store.list_namespaces(suffix=("*", "a"))) == 1
+
+
+def test_a_key_that_is_made_of_a_known_namespace_is_that_of_the_item() -> None:
+    labels = [*LABELS, "b", "a-b", "a.b", "", "langgraph", "l" * 79]
+    namespaces = [each for depth in range(3) for each in itertools.product(labels, repeat=depth)]
+    plain = 0
+    for _ in range(2):  # what is known of a namespace is asked for the second time
+        for namespace, key in itertools.product(namespaces, ["", "k", "a.b", "a:b", "é", "k" * 70, "k" * 78]):
+            found = plain_key_of(namespace, key)
+            plain += found is not None
+            assert found in {None, key_of((namespace, key))}
+            if not namespace or namespace[0] == "langgraph" or {"", "a.b"}.intersection(namespace):
+                assert found is None  # LangGraph refuses it, and that is for its own code to say
+
+    assert plain == 2 * (3 * 6 + 9 * 4 + 3)
 
 
 def test_a_search_goes_over_pages(opened: tenure.sync.Store) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import typing
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -62,6 +63,34 @@ def test_bytes_are_taken_without_a_word_of_their_class() -> None:
         assert found == b"ab"
     with pytest.raises(InvalidInput):
         check_value(hostile_values()["a view that was released"], bytes, "data")
+
+
+def test_each_entry_of_a_mapping_is_looked_at_however_plain_the_others_are() -> None:
+    class Text(str):
+        __slots__ = ()
+
+    class Data(bytes):
+        __slots__ = ()
+
+    annotation = Mapping[str, bytes | None]
+    plain: dict[Any, Any] = {"a": b"1", "b": None, "c": b""}
+    found = check_value(plain, annotation, "values")
+    assert found == plain
+    assert found is not plain  # whose caller may change it while it waits
+
+    for key, value in (("\0", b""), ("\ud800", b""), (1, b""), (b"d", b""), ("d", "1"), ("d", 1), ("d", False)):
+        with pytest.raises(InvalidInput):
+            check_value({**plain, key: value}, annotation, "values")
+    with pytest.raises(InvalidInput):
+        check_value({**plain, "d": hostile_values()["of a class that equals any"]}, annotation, "values")
+    made = check_value({**plain, Text("d"): Data(b"2"), "\u00e9": bytearray(b"3")}, annotation, "values")
+    assert made == {**plain, "d": b"2", "\u00e9": b"3"}
+    assert {type(each) for each in made} == {str}
+    assert {type(each) for each in made.values()} == {bytes, type(None)}
+    assert check_value({"a": False}, Mapping[str, Any], "values") == {"a": False}
+    for value in (b"1", None):  # what is let through of one mapping is not of another
+        with pytest.raises(InvalidInput):
+            check_value({"a": value}, Mapping[str, str], "values")
 
 
 def test_the_hints_of_a_class_are_read_once_however_many_shapes_its_values_have(

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, final
 
 import pytest
-from attrs import frozen
+from attrs import NOTHING, frozen
 
 from tenure.errors import InvalidInput
 from tenure.persistence.model.arguments import check_value
@@ -77,8 +77,18 @@ def test_another_combination_is_checked_by_its_own_types() -> None:
     assert (type(plain.name), plain.colour) == (str, Colour.RED)
 
 
+def test_what_is_not_the_default_is_looked_at_where_the_default_is_known() -> None:
+    for _ in range(2):
+        assert check_value(Thing(name="a"), Thing, "thing") == Thing(name="a")  # all else is its class's own
+
+    assert refused(Thing(name="a", count=2**63)) == "count"
+    assert refused(Thing(name="a", parts=("\ud800",))) == "parts"
+    nothing: Any = NOTHING
+    assert refused(One(name=nothing), One) == "name"
+
+
 def test_more_combinations_than_are_known_are_checked_too() -> None:
-    for number in range(40):
+    for number in range(100):
         anything = type(f"Kind{number}", (), {})()
         assert check_value(Thing(name="a", anything=anything), Thing, "thing").anything is anything
         assert refused(Thing(name="\0", anything=anything)) == "name"

@@ -133,6 +133,38 @@ async def test_many_keys_may_be_expected_to_have_no_value(tmp_path: Path) -> Non
         assert await store.state.get("more") is None
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"a": b"2", "b": b"2"}, ["a", "there"]),  # as many keys, and others
+        ({"a": b"2", "there": b"2"}, ["there", "a"]),
+        ({"a": b"2", "there": None}, ["a", "there"]),  # a delete inserts nothing that would find the row
+        ({"there": b"2"}, ["there"]),
+        ({"a": b"2"}, ["a", "there"]),
+    ],
+)
+async def test_what_is_written_may_not_be_what_is_expected_to_be_new(
+    store: Store, values: dict[str, bytes | None], expected: list[str]
+) -> None:
+    await store.state.write({"there": b"1", "gone": b"1"})
+
+    with pytest.raises(ValueConflict, match="there"):  # once a store: after that it looks for rows
+        await store.state.write(values, expected=dict.fromkeys(expected))
+    assert await store.state.write({"a": b"2", "there": b"2"}, expected={"a": None}) == 2
+    assert await store.state.write({"b": b"2", "gone": None}, expected={"b": None, "gone": b"1"}) == 2
+    assert await store.state.write({"c": None, "d": b""}, expected={"c": None, "d": None}) == 1
+    keys = ("a", "b", "c", "d", "there", "gone")
+    assert await store.state.get_all(keys) == {"a": b"2", "b": b"2", "d": b"", "there": b"2"}
+
+
+@pytest.mark.parametrize("key", ["", "k" * 501])
+async def test_a_key_of_many_that_is_none_is_refused(store: Store, key: str) -> None:
+    with pytest.raises(InvalidInput, match="key"):
+        await store.state.write({"a": b"1", key: b"1", "b": b"1"})
+    assert await store.state.get("a") is None
+    assert await store.state.write({"k" * 500: b"1", "a": b"1"}) == 2
+
+
 async def test_a_commit_that_writes_a_key_twice_finds_it_the_second_time(store: Store) -> None:
     keys = [str(number) for number in range(5)]
     twice = [
