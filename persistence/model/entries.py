@@ -14,6 +14,7 @@ from typing import Final, final
 
 from tenure.errors import InvalidInput
 
+from .digests import seal
 from .numbers import (
     is_a,
 )
@@ -141,3 +142,27 @@ def add_doubts(detail: str, doubts: Iterable[tuple[str, str]]) -> str:
 def _names(text: str, step: str) -> bool:
     """Whether it stands there by itself, and not as part of another name or place."""
     return re.search(rf"(?<!\S){re.escape(step)}(?![^\s,;])", text) is not None
+
+
+_ALIKE: Final = {
+    EntryStatus.IN_DOUBT.value: EntryStatus.DISPATCHED.value,
+    EntryStatus.CAUGHT.value: EntryStatus.FAILED.value,
+}
+"""What changes in the row alone, in one statement for many: the seal has the first of both for either."""
+
+
+def seal_of(
+    name: str,
+    arguments: bytes,
+    call_key: str | None,
+    result: bytes | None,
+    error: str | None,
+    *,
+    terms: tuple[str, str, str],
+) -> bytes:
+    """The outcome of an entry, and of which: a result in the place of another is found out too.
+
+    `terms` are its kind, how it repeats, and its status: a step that may have run is not one that may run again.
+    """
+    kind, repeat, status = terms
+    return seal(name, arguments, call_key, result, error, str(kind), str(repeat), str(_ALIKE.get(status, status)))

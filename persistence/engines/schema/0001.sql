@@ -405,6 +405,7 @@ CREATE TABLE entries (
     attempt INTEGER NOT NULL,
     version TEXT NOT NULL,
     result BLOB,
+    -- Over kind, name, repeat, arguments, key, status, result and error.
     result_digest BLOB NOT NULL,
     scheme INTEGER NOT NULL DEFAULT 1,
     error TEXT,

@@ -30,13 +30,14 @@ from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.engines.engine import Row, Statements
 from tenure.persistence.facets.records import run_records, runtimes
 from tenure.persistence.model.codec import encode
-from tenure.persistence.model.digests import check_digest, seal
+from tenure.persistence.model.digests import check_digest
 from tenure.persistence.model.entries import (
     SETTLED,
     EntryKind,
     EntryStatus,
     Repeat,
     add_doubts,
+    seal_of,
 )
 from tenure.persistence.model.values import LogicalRuntimeId, RunId
 
@@ -117,7 +118,14 @@ def write(tx: Transaction, change: RecordEntry) -> None:
         attempt=change.attempt,
         version=change.version,
         result=change.result,
-        result_digest=seal_of(change.name, change.arguments_digest, change.call_key, change.result, change.error),
+        result_digest=seal_of(
+            change.name,
+            change.arguments_digest,
+            change.call_key,
+            change.result,
+            change.error,
+            terms=(change.kind, change.repeat, change.status),
+        ),
         error=change.error,
         started_at=change.started_at,
         ended_at=change.ended_at,
@@ -192,7 +200,8 @@ def _result(statements: Statements, run: int, entry: RecordedEntry, apart: Apart
     check_row(row, (bytes, bytes, int), "entry", key)
     result: bytes = row[0]
     _, kept, scheme = row
-    whole = seal_of(entry.name, entry.arguments_digest, entry.call_key, result, entry.error)
+    terms = (entry.kind, entry.repeat, entry.status)
+    whole = seal_of(entry.name, entry.arguments_digest, entry.call_key, result, entry.error, terms=terms)
     check_digest(whole, kept, scheme, "entry", key)
     return result
 
@@ -213,7 +222,8 @@ def _decode(row: Row, apart: Apart | None = None) -> RecordedEntry:
     place, kind, name, repeat, arguments, call_key, status, attempt, version, result, kept, error = row[:12]
     started_at, ended_at, next_at, drawn, asked_after, scheme = row[12:18]
     if apart is None:
-        check_digest(seal_of(name, arguments, call_key, result, error), kept, scheme, "entry", key)
+        whole = seal_of(name, arguments, call_key, result, error, terms=(kind, repeat, status))
+        check_digest(whole, kept, scheme, "entry", key)
     return RecordedEntry(
         place=place,
         kind=member(EntryKind, kind, "entry", key),
@@ -238,11 +248,6 @@ def _decode(row: Row, apart: Apart | None = None) -> RecordedEntry:
 def _apart(row: Row) -> Apart:
     check_row(row[-2:], (int, int), "entry", f"{row[2]} at {row[0]}")
     return Apart(row[-2], row[-1])
-
-
-def seal_of(name: str, arguments: bytes, call_key: str | None, result: bytes | None, error: str | None) -> bytes:
-    """The outcome of an entry, and of which: a result in the place of another is found out too."""
-    return seal(name, arguments, call_key, result, error)
 
 
 def _drawn(stored: str, key: str) -> tuple[float, ...]:
@@ -348,7 +353,8 @@ def _settle(tx: Transaction, change: SettleEntry) -> None:
         raise _not_in_doubt(change.place)
     if change.ran:
         said = None if change.run_id is not None else SETTLED
-        whole = seal_of(row[0], row[1], row[2], change.result, said)
+        terms = (row[3], row[4], EntryStatus.SUCCEEDED)
+        whole = seal_of(row[0], row[1], row[2], change.result, said, terms=terms)
         settled = tx.run("entries.settle", now=tx.now, result=change.result, error=said, result_digest=whole, **which)
     else:
         settled = tx.run("entries.forget_doubtful", **which)

@@ -34,7 +34,7 @@ SELECT place, name FROM entries
 WHERE run = :run AND repeat = 'never' AND status IN ('in_doubt', 'dispatched') ORDER BY entry;
 
 -- name: entries.sealed
-SELECT name, arguments_digest, call_key FROM entries WHERE run = :run AND place = :place;
+SELECT name, arguments_digest, call_key, kind, repeat FROM entries WHERE run = :run AND place = :place;
 
 -- name: entries.settle
 UPDATE entries SET status = 'succeeded', result = :result, error = :error, result_digest = :result_digest, ended_at = :now

@@ -35,6 +35,7 @@ from tenure.persistence.model.entries import (
     Repeat,
     parse_place,
     place_of,
+    seal_of,
     stands_in,
 )
 from tenure.persistence.model.values import (
@@ -110,8 +111,9 @@ def _go_back(tx: Transaction, record: runtimes.RuntimeRecord, old: run_records.R
 def rename(tx: Transaction, run: int, old: str, new: str) -> None:
     """Give entries of this name, or at this place, another name. Raises `NotFound` where there is none."""
     rows = tx.all("restarting.named", run=run, old=old)
-    for place, *of_entry in rows:
-        sealed = entries.seal_of(new, *of_entry)
+    for place, arguments, call_key, result, error, *terms in rows:
+        kind, repeat, status = terms
+        sealed = seal_of(new, arguments, call_key, result, error, terms=(kind, repeat, status))
         tx.write("restarting.rename", run=run, place=place, new=new, result_digest=sealed)
     if not rows:
         raise NotFound(what="entry of the run", key=old)

@@ -2,7 +2,7 @@
 UPDATE entries SET name = :new, result_digest = :result_digest WHERE run = :run AND place = :place;
 
 -- name: restarting.named
-SELECT place, arguments_digest, call_key, result, error FROM entries WHERE run = :run AND (name = :old OR place = :old);
+SELECT place, arguments_digest, call_key, result, error, kind, repeat, status FROM entries WHERE run = :run AND (name = :old OR place = :old);
 
 -- name: restarting.places
 SELECT place, name, repeat, kind, asked_after FROM entries WHERE run = :run ORDER BY entry;

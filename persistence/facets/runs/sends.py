@@ -37,10 +37,9 @@ from tenure.persistence.facets.runs.addressed import (
     content_digest,
     read_terms,
 )
-from tenure.persistence.facets.runs.entries import seal_of
 from tenure.persistence.model.codec import digest
 from tenure.persistence.model.digests import check_digest, seal
-from tenure.persistence.model.entries import CARRIED, EntryKind, EntryStatus, Repeat
+from tenure.persistence.model.entries import CARRIED, EntryKind, EntryStatus, Repeat, seal_of
 from tenure.persistence.model.values import (
     InputId,
     InputKind,
@@ -278,7 +277,14 @@ def carry(tx: Transaction, run: int, into: int, version: str) -> int:
             arguments_digest=arguments,
             status=EntryStatus.SUCCEEDED,
             version=version,
-            result_digest=seal_of(send.target, arguments, None, None, None),
+            result_digest=seal_of(
+                send.target,
+                arguments,
+                None,
+                None,
+                None,
+                terms=(EntryKind.SEND, Repeat.FREELY, EntryStatus.SUCCEEDED),
+            ),
             sent_at=send.sent_at,
         )
     return len(carried)

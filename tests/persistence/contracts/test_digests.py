@@ -53,6 +53,13 @@ CHANGES: dict[str, tuple[str, Read]] = {
     ),
     "a step's result": (f"UPDATE entries SET result = CAST('\"sein\"' AS BLOB) WHERE run = {RUN}", _journal),
     "a step's name": (f"UPDATE entries SET name = 'looker' WHERE run = {RUN} AND name = 'looked'", _journal),
+    "how a step repeats": (f"UPDATE entries SET repeat = 'freely' WHERE run = {RUN} AND repeat = 'never'", _journal),
+    "what an entry is": (f"UPDATE entries SET kind = 'checkpoint' WHERE run = {RUN} AND kind = 'step'", _journal),
+    "that a step has ended": (
+        f"UPDATE entries SET status = 'dispatched' WHERE run = {RUN} AND kind = 'step'",
+        _journal,
+    ),
+    "that a step failed": (f"UPDATE entries SET status = 'failed' WHERE run = {RUN} AND kind = 'step'", _journal),
     "the target of a send": (f"UPDATE sends SET target = 'pear' WHERE run = {RUN} AND target = 'peer'", _journal),
     "a refused message": (f"UPDATE sends SET payload = CAST('\"hellO\"' AS BLOB) WHERE run = {RUN}", _refused),
     "a refused message among dead letters": (
