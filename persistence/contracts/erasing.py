@@ -57,6 +57,8 @@ _PENDING: Final[Mapping[str, str]] = {
     "peers": "runs of other runtimes have not finished with what they have of it",
     "pages": "pages may hold bytes of deleted rows: the database is larger than Limits.rewrite_bytes, "
     "or there is no room, or no folder, for a temporary copy",
+    "server": "older versions of deleted rows are in the server's pages until it vacuums them, and in its log, its replicas "
+    "and its backups for as long as it keeps those",
     "log": "a reader, or another process, pins the log",
 }
 
@@ -224,8 +226,8 @@ class Erasures:
         pages, log, behind = stages
         if stage is pages:
             most = self._store.limits.rewrite_bytes
-            if not await self._store.between_groups(partial(_rewrite, most_bytes=most)):
-                return ("pages",)
+            if waits := await self._store.between_groups(partial(_rewrite, most_bytes=most)):
+                return waits
             stage = await self._move(runtime_id, log)
         if stage is log:
             if not await self._empty_log():
@@ -310,9 +312,11 @@ class Erasures:
         return (await self._store.commit(Commit(changes=(change,)))).values[0]
 
 
-def _rewrite(connection: WriteConnection, most_bytes: int) -> bool:
-    # What a server keeps in its pages and its log is its own: there it stays pending.
-    return connection.housekeeping is not None and connection.housekeeping.rewrite(most_bytes)
+def _rewrite(connection: WriteConnection, most_bytes: int) -> tuple[str, ...]:
+    """What is in the way, by its word in `_PENDING`."""
+    if connection.housekeeping is None:
+        return ("server",)  # what it keeps in its pages and its log is its own: there it stays pending
+    return () if connection.housekeeping.rewrite(most_bytes) else ("pages",)
 
 
 def _empty_log(connection: WriteConnection) -> bool:
