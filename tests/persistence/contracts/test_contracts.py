@@ -217,6 +217,12 @@ def test_every_row_names_a_module_and_a_test_that_exist() -> None:
         assert name in names_in(path), row["test"]
 
 
+def test_every_row_has_a_promise_of_its_own() -> None:
+    promises = [row["promise"] for row in rows()]
+
+    assert not {each for each in promises if promises.count(each) > 1}
+
+
 def test_every_name_of_the_documents_has_a_row() -> None:
     named = {row["name"].strip("`") for row in rows()}
 
