@@ -222,6 +222,15 @@ async def test_the_head_moves_to_a_node_that_is_there_and_every_branch_stays(sto
     assert await path(store, "e") == ["a", "b", "c", "e"]
 
 
+async def test_what_is_appended_beside_the_new_leaf_stays_as_a_branch(store: Store) -> None:
+    await commit(store, 0, node("a"), node("b"), leaf_node_id="a")
+    await commit(store, 1, node("c", "a"), node("d", "a"), node("e", "b"), leaf_node_id="c")
+
+    assert (await path(store), await everything(store)) == (["a", "c"], ["a", "b", "c", "d", "e"])
+    assert await path(store, "d") == ["a", "d"]
+    assert await path(store, "e") == ["b", "e"]
+
+
 async def test_a_commit_wants_the_revision_that_is_stored(store: Store) -> None:
     await commit(store, 0, node("a"))
 
