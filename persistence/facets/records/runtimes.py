@@ -10,7 +10,7 @@ from typing import Final, final
 
 from attrs import define
 
-from tenure.errors import Corrupt, NotFound, RuntimeDestroyed
+from tenure.errors import Corrupt, NotFound, RuntimeDestroyed, SchemaMismatch
 from tenure.persistence.commits.facet import Facet
 from tenure.persistence.commits.rows import (
     OPTIONAL_INT,
@@ -40,6 +40,8 @@ CHAIN_START: Final = bytes(32)
 
 NO_LIFECYCLE_RECORD: Final = 0
 """Record version of a runtime of which only inputs, receipts or snapshots were written."""
+
+_VERSIONS: Final = (LIFECYCLE_RECORD_VERSION, NO_LIFECYCLE_RECORD)
 
 
 @final
@@ -75,7 +77,10 @@ class RuntimeRecord:
 
 
 def find(statements: Statements, runtime_id: LogicalRuntimeId) -> RuntimeRecord | None:
-    """The record as it is stored, or None. Raises `Corrupt`: one bad row blocks its own runtime and no other."""
+    """The record as it is stored, or None.
+
+    Raises `Corrupt`, or `SchemaMismatch` for one of another version: a bad row blocks its own runtime and no other.
+    """
     row = statements.one("runtimes.load", runtime_id=runtime_id)
     return None if row is None else _record(row)
 
@@ -87,6 +92,9 @@ def _record(row: Row) -> RuntimeRecord:
         record.state = RuntimeState(record.state)
     except ValueError as exc:
         raise Corrupt(record="runtime", key=record.runtime_id, detail="its state is none") from exc
+    if record.record_version not in _VERSIONS:
+        what, version = f"the record of runtime {record.runtime_id!r}", str(record.record_version)
+        raise SchemaMismatch(what=what, expected=LIFECYCLE_RECORD_VERSION, actual=version)
     return record
 
 

@@ -121,7 +121,6 @@ NOT_FOUND: dict[str, str] = {
             "runtimes.generation",
             "runtimes.held",
             "runtimes.held_detail",
-            "runtimes.record_version",
             "sessions.revision",
         ],
         STATE,

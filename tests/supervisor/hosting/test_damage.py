@@ -14,7 +14,7 @@ import pytest
 import trio
 
 import tenure
-from tenure.errors import AskFailed, Corrupt, Error, Internal, StoreBroken
+from tenure.errors import AskFailed, Corrupt, Error, Internal, SchemaMismatch, StoreBroken
 from tenure.persistence.engines.engine import NotStorable
 from tests.kit import postgres
 from tests.kit.hosting import (
@@ -189,6 +189,29 @@ async def test_a_damaged_row_blocks_its_runtime_and_no_other(
                 wrong = await typed(supervisor)
                 assert not wrong, (table, column, junk, wrong)
                 assert (await (await bob.accept({"text": "more"})).wait_outcome()).phase == "consumed"
+
+
+async def test_a_record_of_another_version_blocks_its_runtime_and_stays_as_it_is(
+    template: Copying, tmp_path: Path, autojump_clock: trio.abc.Clock
+) -> None:
+    async def record(supervisor: tenure.Supervisor) -> Any:
+        asked = "SELECT record_version, state FROM runtimes WHERE runtime_id = 'alice'"
+        async with supervisor.store.read_connection() as connection:
+            return await connection.query(asked)
+
+    with damaged(template, tmp_path, "runtimes", "record_version", ("?", 99)) as path:
+        async with unsynced(path) as supervisor:
+            before = await record(supervisor)
+            for verb in (
+                partial(supervisor.accept, "alice", {"text": "new"}),
+                partial(supervisor.spawn, "alice", KIND),
+                partial(supervisor.store.runtimes.persist_runtime_state, "alice", "retired"),
+                partial(supervisor.store.runtimes.load_runtime_state, "alice"),
+            ):
+                with pytest.raises(SchemaMismatch, match="99"):
+                    await verb()
+
+            assert await record(supervisor) == before
 
 
 async def test_a_run_whose_record_has_a_boundary_without_its_receipt_says_so(
