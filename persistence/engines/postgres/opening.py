@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Final
 
 import psycopg
@@ -21,7 +23,9 @@ OLDEST_SERVER: Final = 150_000
 """As libpq numbers them: 150004 is 15.4."""
 
 OWN_TABLES: Final = (
-    "CREATE TABLE schema_version (singleton INTEGER PRIMARY KEY CHECK (singleton = 1), version INTEGER NOT NULL)",
+    """CREATE TABLE schema_version (
+        singleton INTEGER PRIMARY KEY CHECK (singleton = 1), version INTEGER NOT NULL, digest TEXT COLLATE "C" NOT NULL
+    )""",
     'CREATE TABLE attachment_files (name TEXT COLLATE "C" PRIMARY KEY, kept BOOLEAN NOT NULL)',
     """CREATE TABLE attachment_parts (
         name TEXT COLLATE "C" NOT NULL, at BIGINT NOT NULL, body BYTEA NOT NULL, PRIMARY KEY (name, at)
@@ -30,9 +34,13 @@ OWN_TABLES: Final = (
     "CREATE INDEX inputs_by_landing ON inputs (landed) WHERE finished_at IS NULL AND landed IS NOT NULL",
     TABLE,
 )
-"""What only this engine has: the version, the bytes of attachments, which all hosts reach, with which transaction an input
-landed, by which hosts hear of it, and where the store stands. That it is not null is said in the index for the planner: of an
-empty table all partial indexes cost the same, and plans stay, so that none of another statement may fit."""
+"""What only this engine has: the version and a digest of the tables, the bytes of attachments, which all hosts reach, with
+which transaction an input landed, by which hosts hear of it, and where the store stands. That it is not null is said in the
+index for the planner: of an empty table all partial indexes cost the same, and plans stay, so that none of another statement
+may fit."""
+
+_VERSION: Final = "SELECT version, to_jsonb(v) ->> 'digest' FROM schema_version v"
+"""The digest as what may not be there: tables of before it were of the same version."""
 
 _NAMES: Final = re.compile(r"CREATE TABLE (\w+)")
 
@@ -127,10 +135,13 @@ def check_schema(connection: psycopg.Connection, target: Target) -> bool:
         return False
     if not has_version:
         raise NotADatabase(path=target.shown, detail="its tables are another program's")
-    found: Any = connection.execute("SELECT version FROM schema_version").fetchone()
+    found: Any = connection.execute(_VERSION).fetchone()
     newest = len(schema_files())
     if found is None or found[0] != newest:
         raise SchemaMismatch(what=target.shown, expected=newest, actual=None if found is None else found[0])
+    if found[1] != digest_of_tables():
+        expected, actual = (f"{newest} with tables {each}" for each in (digest_of_tables(), found[1]))
+        raise SchemaMismatch(what=target.shown, expected=expected, actual=actual)
     return True
 
 
@@ -145,13 +156,20 @@ def _make(connection: psycopg.Connection, target: Target) -> None:
         connection.execute(text.encode())
 
 
+@cache
+def digest_of_tables() -> str:
+    """A digest of the tables that are made here: those of a commit between two releases have the same number."""
+    texts = (*map(translated_schema, schema_files()), *OWN_TABLES)
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:8]
+
+
 def making(target: Target) -> Sequence[str]:
     """What makes the tables, for a connection that looks into the schema; the name of a schema has no quotes."""
     return (
         f'CREATE SCHEMA IF NOT EXISTS "{target.schema}"',
         *map(translated_schema, schema_files()),
         *OWN_TABLES,
-        f"INSERT INTO schema_version VALUES (1, {len(schema_files())})",  # noqa: S608 - a number
+        f"INSERT INTO schema_version VALUES (1, {len(schema_files())}, '{digest_of_tables()}')",  # noqa: S608 - a number, and hex
     )
 
 

@@ -277,6 +277,18 @@ async def test_a_schema_of_another_version_is_not_touched(url: str) -> None:
     assert tables_of(url) == before, "the table that is missing is not made"
 
 
+@pytest.mark.parametrize(
+    "change", ["UPDATE tenure.schema_version SET digest = 'f00'", "ALTER TABLE tenure.schema_version DROP digest"]
+)
+async def test_tables_of_a_commit_between_two_releases_are_not_touched(url: str, change: str) -> None:
+    execute(url, change, "DROP TABLE tenure.labels")
+    before = tables_of(url)
+    for error in (await refused(url, SchemaMismatch), await refused_look(url, SchemaMismatch)):
+        assert str(error.expected).startswith(f"{len(schema_files())} with tables ")
+        assert error.actual != error.expected
+    assert tables_of(url) == before, "the table that is missing is not made"
+
+
 async def test_a_look_makes_no_tables(empty_url: str) -> None:
     assert (await refused_look(empty_url, NotADatabase)).detail == "there are no tables"
     assert tables_of(empty_url) == []
