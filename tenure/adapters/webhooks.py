@@ -337,6 +337,7 @@ def _post(url: str, message: str, body: bytes, key: bytes, timeout_s: float) -> 
         _TIME: str(now),
         _SIGNATURE: f"v1,{base64.b64encode(_signature(key, message, str(now), body)).decode()}",
     }
+    shown = re.split(r"[?#]", url)[0]  # errors are stored, and a query may be a secret
     request = urllib.request.Request(url, body, headers)  # noqa: S310 - the scheme was checked
     try:
         with _OPENER.open(request, timeout=timeout_s) as response:
@@ -344,10 +345,10 @@ def _post(url: str, message: str, body: bytes, key: bytes, timeout_s: float) -> 
     except urllib.error.HTTPError as error:
         with error:
             if error.code == HTTPStatus.GONE:
-                raise _GoneError(f"{url} answered 410") from None
-            raise ConnectionError(f"{url} answered {error.code}") from None
+                raise _GoneError(f"{shown} answered 410") from None
+            raise ConnectionError(f"{shown} answered {error.code}") from None
     except http.client.HTTPException as error:
-        raise ConnectionError(f"{url} did not answer in HTTP: {error!r:.200}") from error
+        raise ConnectionError(f"{shown} did not answer in HTTP: {error!r:.200}") from error
 
 
 # Signatures
