@@ -94,7 +94,7 @@ def _nothing(_self: object) -> None:
 
 @pytest.mark.slow
 def test_disk_loses_nothing_that_it_acknowledged_and_leaves_nothing_half(power_cut: PowerCutFixture) -> None:
-    power_cut(EveryCommit(), store_check(), images=few(150, 5))
+    power_cut(EveryCommit(), store_check(), images=few(150, 8))
 
 
 @pytest.mark.slow
@@ -126,7 +126,7 @@ def test_after_an_io_error_every_acknowledgement_holds_and_every_doubt_has_a_ver
     many = kind in {FaultKind.READ_ERROR, FaultKind.WRITE_ERROR, FaultKind.DISK_FULL, FaultKind.SHORT_WRITE}
     some = kind.name.startswith("SYNC")
 
-    report = run_share(sweep(kind, every=sparse(211 if many else 23 if some else 1, 12), times=times), 13)
+    report = run_share(sweep(kind, every=sparse(211 if many else 23 if some else 1, 18), times=times), 13)
 
     assert report.faults[kind] >= 1
     if times == 1 and kind not in MAY_BE_SURVIVED:

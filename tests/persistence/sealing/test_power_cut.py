@@ -100,7 +100,7 @@ def test_a_power_cut_while_it_is_sealed_anew_loses_nothing(
     monkeypatch.setattr(rekeying, "ROWS", 5)
     scenario = Rekeying(before, ONE if before is None else TWO)
 
-    report = PowerCut(scenario=scenario, check=scenario.check, budget=few(60, 2), seed=TURN).run()
+    report = PowerCut(scenario=scenario, check=scenario.check, budget=few(60, 4), seed=TURN).run()
 
     assert report.images
 

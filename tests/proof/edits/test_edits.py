@@ -35,7 +35,7 @@ def test_edits_do_nothing_twice_and_leave_nothing_out(program: str) -> None:
     assert not report.broken
 
 
-@pytest.mark.turns(4)
+@pytest.mark.turns(6)
 @pytest.mark.slow
 def test_the_command_says_what_came_of_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--every", "2000", "--program", "calls"]) == 0

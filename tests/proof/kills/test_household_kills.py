@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.process, pytest.mark.slow]
 
 
 def test_a_household_hears_does_and_says_what_it_had_to_over_kills_at_points_that_take_turns(tmp_path: Path) -> None:
-    points = share(POINTS, 5)
+    points = share(POINTS, 8)
 
     assert "nothing lost, doubled or stuck" in run(len(points), TURN, tmp_path, points=points)
 

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.process
 
 @pytest.mark.slow
 def test_a_few_kills_at_points_that_take_turns(tmp_path: Path) -> None:
-    points = share(POINTS, 6)
+    points = share(POINTS, 9)
     report = run(len(points) + 1, TURN, tmp_path, points=points)
 
     assert set(report.kills) == set(points)

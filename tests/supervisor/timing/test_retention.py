@@ -200,7 +200,7 @@ DAY_LONG = Retention(runs_s=DAY_S, dead_letters_s=DAY_S, keys_s=DAY_S, output_s=
 
 @pytest.mark.sqlite("pages of a file")
 @pytest.mark.slow
-@pytest.mark.turns(2)
+@pytest.mark.turns(4)
 async def test_after_24_days_the_file_uses_no_more_pages_than_after_4(
     tmp_path: Path, autojump_clock: MockClock
 ) -> None:
@@ -211,7 +211,7 @@ async def test_after_24_days_the_file_uses_no_more_pages_than_after_4(
 
 @pytest.mark.sqlite("pages of a file")
 @pytest.mark.slow
-@pytest.mark.turns(4)
+@pytest.mark.turns(8)
 async def test_without_a_retention_24_days_use_many_more_pages_than_4(
     tmp_path: Path, autojump_clock: MockClock
 ) -> None:

@@ -334,7 +334,7 @@ async def test_damage_of_an_owned_runtime_is_a_typed_error_and_blocks_it_alone(
         (key,) = (await execute(store, "SELECT runtime FROM runtimes WHERE runtime_id = 'alice'"))[0]
         where = TABLES[table].format(alice=key)
         assert await execute(store, f"SELECT 1 FROM {table} WHERE {where}"), "nothing would be damaged"
-        for column, expression, value in share(spoilt(table, source, ROUNDS[kind]), 13):
+        for column, expression, value in share(spoilt(table, source, ROUNDS[kind]), 20):
             await damage(store, table, column, where, expression, value)
             wrong = {"alice": await untyped_errors(alice, "bob"), "bob": await failures(bob, "alice")}
             assert not any(wrong.values()), (f"{table}.{column} = {expression} {value!r}", wrong)
