@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.kit.processes import running
+from tests.kit.shares import TURN, sparse
 
 from .suite import ROOT
 
@@ -47,12 +48,15 @@ class Points:
         return between
 
 
+EVERY = sparse(1, 3)
+"""One of so many points is taken in a turn, each in so many turns."""
+
 Work = Callable[[Path, Points], Awaitable[str]]
 """One life of a host and its client in a folder; what it says in the end."""
 
 
 def die_at_every_point(work: Work, folder: Path) -> None:
-    """Print a line of JSON for each point: whether a life died there, and how the next one, which dies of nothing, ended."""
+    """Print a line of JSON for each point of this turn: whether a life died there, and how the next one ended."""
     die_at = 0
     while True:
         place = folder / str(die_at)
@@ -65,7 +69,7 @@ def die_at_every_point(work: Work, folder: Path) -> None:
         sys.stdout.flush()
         if die_at and not died:
             return
-        die_at += 1
+        die_at = die_at + EVERY if die_at else 1 + TURN % EVERY
 
 
 def _live(work: Work, folder: Path, die_at: int) -> tuple[int, str]:
