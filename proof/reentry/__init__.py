@@ -1,0 +1,1 @@
+"""The proof of re-entry: ``python -m proof.reentry`` (docs/testing.md)."""

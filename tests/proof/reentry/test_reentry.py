@@ -1,0 +1,72 @@
+"""The proof of re-entry: a share of its seeds, and the mistakes that turn one red."""
+
+from __future__ import annotations
+
+import pytest
+
+from proof.reentry.__main__ import broken_of, main
+from tenure.persistence.model.entries import Repeat
+from tenure.supervisor.runs.recording.entering import Entering, Flight
+from tenure.supervisor.runs.resting.scopes import OpenScope
+from tenure.supervisor.runs.stepping.steps import Steps
+from tests.kit.shares import share
+from tests.kit.sown import Mistake
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", share([range(first, first + 12) for first in range(0, 1200, 12)], 100))
+def test_what_an_entering_has_seen_the_next_one_sees(seeds: range) -> None:
+    assert [(seed, how) for seed in seeds if (how := broken_of(seed)[1]) is not None] == []
+
+
+def test_the_command_says_what_came_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--seeds", "2", "--first", "2"]) == 0
+    assert "2 seeds, 0 broke a promise" in capsys.readouterr().out
+
+
+def test_the_same_seed_is_the_same_life() -> None:
+    assert broken_of(9) == broken_of(9)
+
+
+# Sown mistakes: each turns a seed red.
+
+
+def a_scope_that_was_cut_off_ends_with_its_body(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Entering, "stay_cut", no_wait)
+
+
+def the_time_of_a_scope_counts_in_a_replay(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(OpenScope, "wait_for", nothing)
+
+
+def a_dispatch_is_not_recorded(patch: pytest.MonkeyPatch) -> None:
+    async def dispatch(self: Steps, flight: Flight, repeat: Repeat) -> None:
+        flight.call_key = flight.call_key or self._store.seams.new_id()  # pyright: ignore[reportPrivateUsage]
+
+    patch.setattr(Steps, "_dispatch", dispatch)
+
+
+def nothing(*_: object, **__: object) -> None:
+    """In place of what a mistake leaves out."""
+
+
+async def no_wait(*_: object) -> None:
+    """In place of a wait that a mistake leaves out."""
+
+
+@pytest.mark.turns(3)
+@pytest.mark.parametrize(
+    ("mistake", "seed", "words"),
+    [
+        (a_scope_that_was_cut_off_ends_with_its_body, 40, "has seen False at scope5, and the one before True"),
+        (the_time_of_a_scope_counts_in_a_replay, 9, "did 'a wait' at 'main/4'"),
+        (a_dispatch_is_not_recorded, 12, "never repeats, was done 2 times"),
+    ],
+)
+def test_a_mistake_in_the_real_code_turns_a_seed_red(
+    mistake: Mistake, seed: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mistake(monkeypatch)
+    how = broken_of(seed)[1]
+    assert how is not None
+    assert words in how
