@@ -61,6 +61,7 @@ class Branch:
         scopes: Those of its scopes that are open (`Run.move_on_after`), by number; `opened`: how many it has opened.
         left: Numbers of scopes that a cancellation has left by now, on its way out to the one that it is of.
         cuts: How many of its entries were cut off.
+        cut_time: When the last of them was, by trio's clock.
         cut_at: What it had reached when a scope was last cut off, and how often that was so there.
         over: Whether it has ended in this entering; it is asked no more then.
     """
@@ -70,6 +71,7 @@ class Branch:
         "around",
         "attached",
         "cut_at",
+        "cut_time",
         "cuts",
         "drawn",
         "ended",
@@ -120,6 +122,7 @@ class Branch:
         self.opened = self.cuts = 0
         self.left: list[int] = []
         self.cut_at = (-1, 0)
+        self.cut_time = float("-inf")
 
     def inner(self, path: str, *, open_ended: bool = False, writers: dict[str, str] | None = None) -> Branch:
         """A branch inside this one."""

@@ -209,6 +209,7 @@ class Entering:
             if self.fault is not None or (cut := cut_in(exc)) is None:  # nothing is recorded after it
                 raise
             branch.cuts += found.place not in self.record.ends
+            branch.cut_time = trio.current_time()
             if not flight.is_answered:
                 late = self._late_calls if asked.call is not None and branch is self.record.main else branch.late
                 late[found.place] = entry = flight.cut(None if is_cut(exc) else exc)

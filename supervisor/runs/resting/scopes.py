@@ -54,12 +54,14 @@ class Scoped(Protocol):
         opened: How many it has opened.
         left: Numbers of scopes that a cancellation has left by now, on its way out to the one that it is of.
         cuts: How many of its entries were cut off.
+        cut_time: When the last of them was, by trio's clock.
     """
 
     scopes: dict[int, OpenScope]
     opened: int
     left: list[int]
     cuts: int
+    cut_time: float
 
 
 B = TypeVar("B", bound=Scoped)
@@ -130,4 +132,6 @@ async def move_on_after(entering: Cuts[B], seconds: float) -> AsyncGenerator[tri
             del branch.scopes[number]
     if scope.cancelled_caught:
         scopes, branch.left = branch.left[::-1], []
+        if branch.cut_time < scope.deadline:
+            cuts = branch.cuts  # what was cut off in it before its time, a scope within it has cut off
         await entering.record_cut(branch, cuts, scopes)

@@ -124,6 +124,22 @@ async def one_in_it_and_the_total(run: tenure.Run, slow: float) -> list[bool]:
     return [*found, total.cancelled_caught]
 
 
+async def after_one_in_it_that_cut_a_step(run: tenure.Run, slow: float) -> list[bool]:
+    async with run.move_on_after(3) as total:
+        async with run.move_on_after(1) as scope:
+            await run.step("look", long, 9, repeat="freely")
+        await trio.sleep(slow)
+    return [scope.cancelled_caught, total.cancelled_caught]
+
+
+async def after_a_scope_of_trio_in_it_that_cut_a_step(run: tenure.Run, slow: float) -> list[bool]:
+    async with run.move_on_after(3) as total:
+        with trio.move_on_after(1) as scope:
+            await run.step("look", long, 9, repeat="freely")
+        await trio.sleep(slow)
+    return [scope.cancelled_caught, total.cancelled_caught]
+
+
 @pytest.mark.parametrize(
     "scopes",
     [
@@ -140,6 +156,8 @@ async def one_in_it_and_the_total(run: tenure.Run, slow: float) -> list[bool]:
         calls_beside_one_that_is_cut_off,
         several_in_no_record,
         one_in_it_and_the_total,
+        after_one_in_it_that_cut_a_step,
+        after_a_scope_of_trio_in_it_that_cut_a_step,
     ],
 )
 async def test_it_is_cut_off_again(autojump_clock: MockClock, open_host: OpenHost, scopes: Callable[..., Any]) -> None:
