@@ -248,8 +248,7 @@ class Drawing:
             self._scopes += 1
             body = self.program(source.randint(1, 3), inner, in_main=in_main)
             self._scopes -= 1
-            # Often such a wait is what takes too long. A scope in which an entry was cut off before has no mark of that.
-            if _by_chance(source, 0.4) and not _has_scope(body):
+            if _by_chance(source, 0.4):  # often such a wait is what takes too long
                 body += (self._wait("idle", f"{name}.idle"),)
                 if source.choice((True, False)):
                     body += (self._step(f"{name}.step"),)
@@ -323,17 +322,3 @@ class Drawing:
 
 def _by_chance(source: random.Random, share: float) -> bool:
     return source.random() < share
-
-
-def _has_scope(program: Program) -> bool:
-    """Whether something in it is cut off in the branch that plays it."""
-    for item in program:
-        match item:
-            case Scope():
-                return True
-            case Either(yes=yes, no=no):
-                if _has_scope(yes) or _has_scope(no):
-                    return True
-            case _:
-                """What has branches cuts off in those alone."""
-    return False
