@@ -10,7 +10,7 @@ from typing import Final, final
 
 from attrs import field, frozen
 
-from tenure.errors import HeadRevisionConflict, NodeConflict, PayloadTooLarge, QueuedWorkClaimExpired
+from tenure.errors import HeadRevisionConflict, NodeConflict, NotFound, PayloadTooLarge, QueuedWorkClaimExpired
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.commits.facet import Facet, Handler
 from tenure.persistence.commits.transaction import Transaction
@@ -177,10 +177,13 @@ def _branch(tx: Transaction, record: SessionRecord, leaf: Place, made: dict[str,
 
 
 def _insert(tx: Transaction, record: SessionRecord, node: EncodedNode, made: dict[str, Place]) -> Place:
-    if not tx.by_index and nodes.find_place(tx, record.session, node.node_id) is not None:
-        detail = "there is a node of this id"
-        raise NodeConflict(session_id=record.session_id, node_id=node.node_id, detail=detail)
-    before = ROOT if node.parent is None else made.get(node.parent) or _place_of(tx, record, node.parent)
+    if not tx.by_index:
+        _check_new(tx, record, node)
+    try:
+        before = ROOT if node.parent is None else made.get(node.parent) or _place_of(tx, record, node.parent)
+    except NotFound:
+        _check_new(tx, record, node)  # which comes first, also where the index is to find it
+        raise
     written_at = nodes.rfc_3339(tx.now) if node.timestamp is None else node.timestamp
     digest = extend_digest(before.digest, node.payload)
     place = Place(
@@ -205,6 +208,12 @@ def _insert(tx: Transaction, record: SessionRecord, node: EncodedNode, made: dic
         now=tx.now,
     )
     return place
+
+
+def _check_new(tx: Transaction, record: SessionRecord, node: EncodedNode) -> None:
+    if nodes.find_place(tx, record.session, node.node_id) is not None:
+        detail = "there is a node of this id"
+        raise NodeConflict(session_id=record.session_id, node_id=node.node_id, detail=detail)
 
 
 def _leaf(tx: Transaction, record: SessionRecord, commit: EncodedCommit, made: dict[str, Place]) -> Place:

@@ -296,6 +296,13 @@ async def test_a_commit_that_cannot_be_writes_nothing(
     assert await load(store, FullGraph()) == before
 
 
+async def test_that_a_node_is_there_is_said_before_its_parent_is_looked_for(store: Store) -> None:
+    await commit(store, 0, *chain("a", "b"))
+
+    with pytest.raises(NodeConflict):
+        await commit(store, 1, node("a", "nowhere"))
+
+
 # Turns
 
 
