@@ -46,7 +46,7 @@ async def open_store(
         CannotOpen: A missing folder, no permission, a read-only disk, a file with several names.
         NotADatabase: A folder, another program's database, or no database at all.
         Corrupt: The file was cut off, or only its log is left.
-        SchemaMismatch: A newer tenure wrote it.
+        SchemaMismatch: A newer tenure wrote it, or one between two releases.
         KeyMissing, WrongKey: It is sealed, and the codec lacks its key, or has another one under that id.
         StorePromoted, PromotionUnfinished: It was promoted, and is closed for good; or is not whole yet.
         StoreMoved: Its server was failed over, or restored, while it opened.
