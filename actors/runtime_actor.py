@@ -112,14 +112,16 @@ class RuntimeActor(Published):
         """Publish what a store verb has written past this actor; on disk, other changes too, when this returns."""
         await self._in_turn(partial(self._reread, also))
 
-    def hear(self, stored: RuntimeState | None) -> None:
-        """A store verb of this process has landed: inputs came or ended, and the state is as stored, where it was written."""
+    def hear(self, stored: RuntimeState | None, *brought: Change) -> None:
+        """A store verb here has landed: inputs came or ended, the state is as stored where it was written; `brought` queues."""
         if stored is not None and stored is not durable(self.facts.standing):
             if stored in (RuntimeState.STOPPED, RuntimeState.DESTROYED):
                 self.facts.run_id = None  # its `Run` does nothing more
                 self.worker.stop()
             self._heard += 1
             self._start_soon(self._reread_patiently)
+        if brought:
+            self._start_soon(partial(self._reread_patiently, *brought))
         self.wake()
 
     @property
@@ -292,15 +294,18 @@ class RuntimeActor(Published):
             return None  # the next commit finds that out
         return catch_up(facts.runtime_id, facts.standing, holding.state, self._store.seams.new_id())
 
-    async def _reread_patiently(self) -> None:
+    async def _reread_patiently(self, *also: Change) -> None:
         while self._closed is None:
             try:
-                await self.reread()
+                await self.reread(*also)
             except NOT_NOW:
                 await trio.sleep(RETRY_S)  # nothing happened
             except Error:
                 return  # the actor has ended, or hears of it with its next commit
             else:
+                if also:
+                    self.steered.value += 1  # in whichever lane it came
+                    self.wake()
                 return
 
     async def _hold(self, reason: str | None, detail: str | None, first: tuple[Change, ...]) -> None:

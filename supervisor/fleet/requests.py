@@ -283,6 +283,7 @@ class Requests:
             erasures_of(self._store).stir()  # the host that asked may be gone
         if isinstance(verb, Reread):
             self._doubts.doubt(facts.runtime_id)  # what it ended, tickets here have not heard of
+            self._takeovers.wake(facts.runtime_id, steered=True)  # what it brought is queued now, in whichever lane
         if isinstance(answer, Retried):
             self._wake(facts.runtime_id, answer)
         return answer

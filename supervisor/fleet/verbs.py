@@ -17,6 +17,7 @@ from tenure.actors.runtime_actor import RuntimeActor
 from tenure.persistence.commits.commit import Change
 from tenure.persistence.facets.erasing.erasing import BeginErasure
 from tenure.persistence.facets.inbox.cancelling import CancelInput
+from tenure.persistence.facets.inbox.repair import QueueBrought
 from tenure.persistence.facets.ownership.lifecycle import Hold
 from tenure.persistence.facets.ownership.requests import (
     AnswerRequest,
@@ -135,13 +136,16 @@ class Apply(_Silent):
 @final
 @frozen(kw_only=True, slots=True)
 class Reread(_Silent):
-    """Publish what a store verb in another process has written past the owner. Stored with what it wrote; no one waits."""
+    """Publish what a store verb in another process has written past the owner, and queue what it brought.
+
+    Stored with what it wrote; no one waits.
+    """
 
     name = REREAD
 
     async def perform(self, actor: RuntimeActor, done: Done | None = None) -> None:
         """See `Verb.perform`."""
-        await actor.reread(*_finish(done))
+        await actor.reread(QueueBrought(runtime_id=actor.facts.runtime_id), *_finish(done))
 
     def changes(self, _runtime_id: LogicalRuntimeId, _standing: Standing, _epoch: str, /) -> tuple[Change, ...]:
         """See `Verb.changes`."""

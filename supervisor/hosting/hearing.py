@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import final
 
-from tenure.persistence.commits.commit import Commit, CommitResult
+from tenure.persistence.commits.commit import Change, Commit, CommitResult
 from tenure.persistence.facets.inbox.input_records import PersistInputs
+from tenure.persistence.facets.inbox.repair import QueueBrought
 from tenure.persistence.facets.ownership.lifecycle import PersistState
+from tenure.persistence.model.values import InputPhase
 from tenure.supervisor.accepting.doubts import Doubts
 
 from .actors import Actors
@@ -53,7 +55,9 @@ class Hearing:
             if facts is None:
                 self._takeovers.begin_for(commit.runtime_id)
             else:
-                self._actors.of(facts).hear(states[-1] if states else None)
+                accepted = any(map(_brings_accepted, commit.changes))
+                brought = (QueueBrought(runtime_id=commit.runtime_id),) if accepted else ()
+                self._actors.of(facts).hear(states[-1] if states else None, *brought)
 
     def hear_past(self, result: CommitResult) -> None:
         """A commit has written runtimes past their owner: children, as a rule, or what is aside. Raises nothing."""
@@ -66,3 +70,7 @@ class Hearing:
                 facts = self._owned.find(runtime_id)
                 if facts is not None:
                     self._actors.of(facts).hear(state)
+
+
+def _brings_accepted(change: Change) -> bool:
+    return isinstance(change, PersistInputs) and any(each.phase is InputPhase.ACCEPTED for each in change.states)

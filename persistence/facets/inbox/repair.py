@@ -2,12 +2,18 @@
 
 Applied or pending with the receipt of a finished run become consumed, ephemeral inputs are dropped, all others are queued and
 stay bound to their run. Every row that is changed says so in its history. It is part of the commit that takes the runtime over.
+
+What a store verb writes as accepted under a living owner is queued by that owner (`QueueBrought`): it does not die for it.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, final
 
+from attrs import frozen
+
+from tenure.persistence.commits.commit import Change
+from tenure.persistence.commits.facet import Facet, Handler
 from tenure.persistence.commits.transaction import Transaction
 from tenure.persistence.facets.records import (
     asides,
@@ -15,7 +21,7 @@ from tenure.persistence.facets.records import (
     runtimes,
 )
 from tenure.persistence.facets.records.runtimes import RuntimeRecord
-from tenure.persistence.model.values import InputPhase
+from tenure.persistence.model.values import InputPhase, Lane, LogicalRuntimeId
 
 from . import inputs
 from .history import history_line
@@ -43,3 +49,25 @@ def repair_inbox(tx: Transaction, record: RuntimeRecord) -> None:
         record.run = None
         asides.end(tx, record)
         runtimes.save(tx, record)
+
+
+@final
+@frozen(kw_only=True, slots=True)
+class QueueBrought(Change):
+    """Queue what a store verb has written as accepted, and what waits for no time. Answer: None.
+
+    For the host that owns the runtime; each keeps the place that its caller gave it.
+    """
+
+    runtime_id: LogicalRuntimeId
+
+
+def _queue_brought(tx: Transaction, change: QueueBrought) -> None:
+    record = runtimes.load(tx, change.runtime_id)
+    line = history_line(tx.now, InputPhase.ACCEPTED, InputPhase.QUEUED, "brought")
+    lanes = [lane for (lane,) in tx.all("repair.queue_brought", runtime=record.runtime, line=line, now=tx.now)]
+    if Lane.STEER in lanes:
+        asides.wake(tx, record, steered=True)
+
+
+FACET: Final = Facet(name="repair", handlers={QueueBrought: Handler(apply=_queue_brought)})

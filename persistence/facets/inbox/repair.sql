@@ -34,3 +34,8 @@ WHERE run IN (SELECT run FROM inputs WHERE runtime = :runtime AND finished_at IS
 
 -- name: repair.any_of_run
 SELECT 1 FROM inputs WHERE run = :run LIMIT 1;
+
+-- name: repair.queue_brought
+-- One that is delayed waits on.
+UPDATE inputs SET phase = 'queued', updated_at = :now, history = history || :line
+WHERE runtime = :runtime AND finished_at IS NULL AND due_at IS NULL AND phase = 'accepted' RETURNING lane;

@@ -267,7 +267,7 @@ async def test_what_a_store_verb_left_in_another_phase_is_not_said_to_begin(
 ) -> None:
     async with host(target, {"kind": nothing}) as supervisor:
         runtime = await supervisor.spawn("r", "kind")
-        brought = queued("x", phase="accepted")
+        brought = queued("x", phase="staged")
         await supervisor.store.runtimes.persist_input_state("r", brought, fence=runtime.fence_token)
         await trio.sleep(1)
         assert "none of its inputs is queued" in (await supervisor.why("r"))["because"]
@@ -276,3 +276,39 @@ async def test_what_a_store_verb_left_in_another_phase_is_not_said_to_begin(
         await supervisor.store.runtimes.persist_input_state("r", brought, fence=runtime.fence_token)
         with trio.fail_after(5):
             assert (await (await supervisor.ticket("r", input_id="x")).wait_outcome()).phase == "consumed"
+
+
+@pytest.mark.parametrize("ahead", ["nothing", "another input"])
+async def test_an_input_that_a_store_verb_brings_as_accepted_is_queued_by_the_living_owner(
+    where: str, ahead: str, tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with owner_and_writer(where, tmp_path, {"kind": echo}) as (owner, store):
+        runtime = await owner.spawn("r", "kind")
+        brought = [queued("x", phase="accepted")]
+        if ahead != "nothing":
+            brought.append(queued("y", phase="queued"))
+        await store.runtimes.atomic_lifecycle_commit("r", "idle", brought, fence=runtime.fence_token)
+        with trio.fail_after(5):
+            for each in brought:
+                outcome = await (await owner.ticket("r", input_id=each.input_id)).wait_outcome()
+                assert outcome.phase == "consumed"
+
+        assert await owner.read_session("r") == ["stored"] * len(brought)
+
+
+async def test_an_input_that_a_store_verb_brings_as_accepted_steers_a_run_that_waits(
+    where: str, tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async def wait(run: tenure.Run) -> None:
+        run.session.append([each.payload for each in await run.wait_steered()])
+
+    async with owner_and_writer(where, tmp_path, {"kind": wait}) as (owner, store):
+        runtime = await owner.spawn("r", "kind")
+        ticket = await runtime.accept("first")
+        await trio.testing.wait_all_tasks_blocked()
+        brought = queued("x", phase="accepted", recovery_lane="steer")
+        await store.runtimes.persist_input_state("r", brought, fence=runtime.fence_token)
+        with trio.fail_after(5):
+            assert (await ticket.wait_outcome()).phase == "consumed"
+
+        assert await owner.read_session("r") == [["stored"]]
