@@ -23,6 +23,7 @@ from tenure.errors import InvalidInput
 from tenure.persistence.model import codec
 from tenure.persistence.model.arguments import check_value
 from tenure.persistence.model.codec import dump_model, is_model
+from tenure.persistence.model.events.lossless import take_without_loss
 from tenure.persistence.model.numbers import (
     shown,
 )
@@ -66,6 +67,7 @@ class Classes:
             detailed_validation=True,
             structure_fallback_factory=self._unknown,
         )
+        take_without_loss(self._converter)
         self._converter.register_unstructure_hook_func(is_model, dump_model)
         self._converter.register_structure_hook_func(is_model, _make_model)
         self._converter.register_unstructure_hook_factory(_has_numbers_for_keys, self._with_keys_of_text)

@@ -32,6 +32,7 @@ from .journal import (
     fact_key,
     hash_of_key,
 )
+from .lossless import take_without_loss
 
 C = TypeVar("C")
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
@@ -59,7 +60,7 @@ class EventTypes:
 
     def __init__(self, converter: Converter | None = None) -> None:
         """Nothing is registered yet; `converter` is for hooks of the caller's own."""
-        self._converter: Final = converter or make_converter()
+        self._converter: Final = converter or _lossless_converter()
         self._by_name: dict[str, _Registered] = {}
         self._by_class: dict[type[Any], _Registered] = {}
 
@@ -225,3 +226,9 @@ def decode_log(data: bytes, stream: str) -> list[EncodedEvent]:
 
 _log_encoder: Final = msgspec.json.Encoder()
 _log_decoder: Final = msgspec.json.Decoder(list[tuple[str | None, int, msgspec.Raw]])
+
+
+def _lossless_converter() -> Converter:
+    converter = make_converter()
+    take_without_loss(converter)
+    return converter
