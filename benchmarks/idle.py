@@ -9,11 +9,10 @@ wait for input. It does not depend on what else the machine does.
 from __future__ import annotations
 
 from pathlib import Path
-from time import process_time
 from typing import Final
 
 import trio
-from measuring.end_to_end import remember, spawn_all
+from measuring.end_to_end import quiet_cost_ms, remember, spawn_all
 from measuring.report import options, print_line, scratch
 
 import tenure
@@ -29,9 +28,7 @@ async def idle(folder: Path, count: int, quiet_s: float) -> float:
         async with tenure.open_supervisor(Path(name) / "idle.db", behaviours={"agent": remember}) as supervisor:
             await spawn_all(supervisor, count)
             await trio.sleep(SETTLE_S if quiet_s == QUIET_S else 0)
-            before = process_time()
-            await trio.sleep(quiet_s)
-            return (process_time() - before) / quiet_s * 1000
+            return await quiet_cost_ms(quiet_s)
 
 
 async def main() -> None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from time import process_time
 from typing import Final
 
 import trio
+from measuring.end_to_end import quiet_cost_ms
 from measuring.report import options, print_line, scratch
 
 import tenure
@@ -44,9 +44,7 @@ async def idle(database: Path, quiet_s: float) -> float:
     """Milliseconds of processor time that one quiet second costs."""
     async with tenure.open_supervisor(database, behaviours={"agent": nothing}):
         await trio.sleep(SETTLE_S if quiet_s == QUIET_S else 0)
-        before = process_time()
-        await trio.sleep(quiet_s)
-        return (process_time() - before) / quiet_s * 1000
+        return await quiet_cost_ms(quiet_s)
 
 
 async def main() -> None:

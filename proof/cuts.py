@@ -19,13 +19,12 @@ from urllib.parse import urlsplit, urlunsplit
 import trio
 from attrs import frozen
 
+from proof.changes import accepting, owning
 from proof.fleet.cutting import Cut, CuttingProxy, cutting_proxy
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.conversation.sessions import AppendMessages
-from tenure.persistence.facets.inbox.inputs import AcceptInput
 from tenure.persistence.facets.ownership.ownership import TakeOwnership
-from tenure.persistence.model.codec import digest
-from tenure.persistence.model.values import InputId, LogicalRuntimeId, SessionId
+from tenure.persistence.model.values import LogicalRuntimeId
 from tenure.persistence.opening import open_store
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.store import Store
@@ -103,14 +102,7 @@ async def _work(
         while not ended.is_set():
             text = str(len(said[runtime_id]))
             say = AppendMessages(runtime_id=runtime_id, messages=(text.encode(),))
-            take = AcceptInput(
-                runtime_id=runtime_id,
-                input_id=InputId(store.seams.new_id()),
-                idempotency_key=text,
-                payload=text.encode(),
-                payload_digest=digest(text.encode()),
-                bound_by_inbox=False,
-            )
+            take = accepting(store, runtime_id, text, text.encode(), bound_by_inbox=False)
             await store.commit(Commit(runtime_id=runtime_id, fence_token=token, changes=(say, take)))
             said[runtime_id].append(text)
 
@@ -118,10 +110,7 @@ async def _work(
         for number in range(RUNTIMES):
             runtime_id = LogicalRuntimeId(f"{store.incarnation}-{number}")
             said[runtime_id] = []
-            take = TakeOwnership(
-                runtime_id=runtime_id, kind="k", epoch=store.seams.new_id(), session_id=SessionId(store.seams.new_id())
-            )
-            owned = (await store.commit(Commit(changes=(take,)))).only(TakeOwnership)
+            owned = (await store.commit(Commit(changes=(owning(store, runtime_id),)))).only(TakeOwnership)
             nursery.start_soon(talk, runtime_id, owned.fence_token)
         for _ in range(cuts):
             kind, before = source.choice([*Cut]), proxy.cuts

@@ -22,14 +22,11 @@ from typing import Final, TextIO, final
 import trio
 from attrs import frozen
 
+from proof.changes import accepting, owning
 from tenure.persistence.commits.commit import Commit
-from tenure.persistence.facets.inbox.inputs import AcceptInput
 from tenure.persistence.facets.inbox.outcomes import find_by_key
-from tenure.persistence.facets.ownership.ownership import TakeOwnership
-from tenure.persistence.model.codec import digest
-from tenure.persistence.model.values import TOKEN_RAISE, InputId, LogicalRuntimeId, SessionId
+from tenure.persistence.model.values import TOKEN_RAISE, LogicalRuntimeId
 from tenure.persistence.opening import open_store
-from tenure.persistence.store import Store
 from tenure.persistence.upkeep.backup import restore
 from tenure.persistence.upkeep.look import look_into
 from tenure.persistence.upkeep.verify import verify_runtime
@@ -38,6 +35,7 @@ PATIENCE_S: Final = 120.0
 """Seconds after which a child that does not end is called stuck."""
 
 RUNTIME: Final = LogicalRuntimeId("ada")
+_PAYLOAD: Final = b'"%s"' % (b"x" * 500)
 LONGEST: Final = 200
 """So many inputs a host acknowledges at most."""
 
@@ -235,31 +233,12 @@ async def _check(path: Path, said: list[str]) -> None:
 async def _host(path: Path, prefix: str, inputs: int) -> None:
     """A host: it acknowledges inputs, and says so; then it closes."""
     async with open_store(path) as store:
-        await store.commit(_own(store))
+        await store.commit(Commit(changes=(owning(store, RUNTIME),)))
         for number in range(inputs):
             key = f"{prefix}-{number}"
-            await store.commit(_message(store, key))
+            await store.commit(Commit(changes=(accepting(store, RUNTIME, key, _PAYLOAD),)))
             sys.stdout.write(f"{key}\n")
             sys.stdout.flush()
-
-
-def _own(store: Store) -> Commit:
-    take = TakeOwnership(
-        runtime_id=RUNTIME, kind="story", epoch=store.seams.new_id(), session_id=SessionId(store.seams.new_id())
-    )
-    return Commit(changes=(take,))
-
-
-def _message(store: Store, key: str) -> Commit:
-    payload = b'"%s"' % (b"x" * 500)
-    change = AcceptInput(
-        runtime_id=RUNTIME,
-        input_id=InputId(store.seams.new_id()),
-        idempotency_key=key,
-        payload=payload,
-        payload_digest=digest(payload),
-    )
-    return Commit(changes=(change,))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import trio
@@ -97,6 +97,13 @@ async def spawn_all(supervisor: tenure.Supervisor, count: int) -> list[Runtime]:
         for number in range(count):
             nursery.start_soon(spawn, number)
     return [owned[number] for number in range(count)]
+
+
+async def quiet_cost_ms(quiet_s: float) -> float:
+    """Milliseconds of this process's processor time that one second costs while nothing is asked of it."""
+    before = process_time()
+    await trio.sleep(quiet_s)
+    return (process_time() - before) / quiet_s * 1000
 
 
 def _fresh(folder: Path) -> Path:

@@ -34,7 +34,6 @@ from tenure.supervisor.runs.recording.verdicts import (
 )
 from tenure.supervisor.runs.run import Run
 from tenure.supervisor.supervisor import Supervisor
-from tenure.testing.drive.images import Cut
 from tenure.testing.history import History, Witness
 from tenure.testing.machine import Machine
 from tenure.testing.observing import inside_of
@@ -44,6 +43,7 @@ from .invariants import (
     WholeState,
     open_real,
 )
+from .twice import recover
 from .watching import watched
 
 WORKER: Final = "worker"
@@ -53,7 +53,6 @@ FAILURES: Final = {1: 1, 3: 9}
 """By task, how often its behaviour raises; more often than a run has attempts makes it a dead letter."""
 
 DEAD: Final = 3
-CUTS: Final = (Cut.KILL, Cut.NOTHING, Cut.EVERYTHING, Cut.SUBSET, Cut.TORN)
 
 
 @final
@@ -65,6 +64,10 @@ class World:
         self.paid = list(paid)
         self.calls = 0
         self._witness = witness
+
+    def copy(self) -> World:
+        """The same, for another life."""
+        return World(tuple(self.paid))
 
     def look(self, task: int) -> str:
         """A step that may be repeated."""
@@ -215,29 +218,14 @@ class AgentsCheck:
             async with open_real(machine, DurabilityClass.DISK) as store:
                 await self._state.ask(store, history)
         world = World(history.acknowledged("paid"))
-        # In half of the images the recovery is cut off too, after some steps of it.
-        second = await _recover(machine, world, history, machine.random.choice((0, 0, 0, 1, 2, 5)))
-        if second is not None:
-            later, world = second
-            await _recover(later, world, history, 0)
-
-
-async def _recover(machine: Machine, world: World, history: History, crash_after: int) -> tuple[Machine, World] | None:
-    """Bring everything to its end; or crash after so many steps, and return the machine and the world of that moment."""
-    async with open_host(machine, world) as supervisor:
-        while _unfinished(supervisor):
-            if crash_after and world.calls >= crash_after:
-                return machine.crashed(machine.random.choice(CUTS)), World(tuple(world.paid))
-            await trio.sleep(0.01 if crash_after else 1)
-        await _compare(supervisor, world, history)
-    return None
+        await recover(machine, world, open_host, _unfinished, partial(_compare, history), (1, 2, 5))
 
 
 def _unfinished(supervisor: Supervisor) -> bool:
     return bool(inside_of(supervisor.store).rows("SELECT 1 FROM inputs WHERE finished_at IS NULL LIMIT 1"))
 
 
-async def _compare(supervisor: Supervisor, world: World, history: History) -> None:
+async def _compare(history: History, supervisor: Supervisor, world: World) -> None:
     inside = inside_of(supervisor.store)
     check(Rows(inside=inside, history=history))
     rows = inside.rows(

@@ -19,15 +19,13 @@ from typing import Final, final
 import apsw
 from attrs import frozen
 
+from proof.changes import accepting, owning
 from proof.seeded.cases import memory_folder
 from tenure.errors import Contended, Error, StoreLocked
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.engines.engine import Statements
-from tenure.persistence.facets.inbox.inputs import AcceptInput
 from tenure.persistence.facets.inbox.outcomes import find_by_key
-from tenure.persistence.facets.ownership.ownership import TakeOwnership
-from tenure.persistence.model.codec import digest
-from tenure.persistence.model.values import InputId, LogicalRuntimeId, SessionId
+from tenure.persistence.model.values import LogicalRuntimeId
 from tenure.persistence.opening import open_store
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.store import Store
@@ -276,7 +274,7 @@ class Trial:
                 self._keys += 1
                 key = f"k-{self._keys}"
                 payload = b'"%s"' % (b"x" * self._random.choice((5, 100, 3_000, 9_000)))
-                await store.commit(_message(store, key, payload))
+                await store.commit(Commit(changes=(accepting(store, RUNTIME, key, payload),)))
                 self._acknowledged.append(key)
                 self.told.append(f" {key}")
             self.seen["acknowledged"] += 1
@@ -301,22 +299,8 @@ class Trial:
             db.close()
 
 
-def _message(store: Store, key: str, payload: bytes) -> Commit:
-    change = AcceptInput(
-        runtime_id=RUNTIME,
-        input_id=InputId(store.seams.new_id()),
-        idempotency_key=key,
-        payload=payload,
-        payload_digest=digest(payload),
-    )
-    return Commit(changes=(change,))
-
-
 async def _own(store: Store) -> int:
-    take = TakeOwnership(
-        runtime_id=RUNTIME, kind="story", epoch=store.seams.new_id(), session_id=SessionId(store.seams.new_id())
-    )
-    result = await store.commit(Commit(changes=(take,)))
+    result = await store.commit(Commit(changes=(owning(store, RUNTIME),)))
     token: int = result.values[0].fence_token
     return token
 

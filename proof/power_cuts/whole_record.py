@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any, Final, final
 
 import trio
@@ -27,19 +28,18 @@ from tenure.supervisor.runs.recording.restart import RestartPolicy
 from tenure.supervisor.runs.recording.verdicts import DidNotRun, Ran, StepInDoubt, Verdict
 from tenure.supervisor.runs.run import Run
 from tenure.supervisor.supervisor import Supervisor
-from tenure.testing.drive.images import Cut
 from tenure.testing.history import History, Witness
 from tenure.testing.machine import Machine
 from tenure.testing.observing import inside_of
 
 from .invariants import WAL_PAGES, open_real
+from .twice import recover
 from .watching import watched
 
 AGENT: Final = "agent"
 TASKS: Final = 2
 POLICY: Final = RestartPolicy(max_attempts=50, backoff_s=1.0, budget=1_000, max_crashes=1_000)
 ENDLESS_S: Final = 1e6
-CUTS: Final = (Cut.KILL, Cut.NOTHING, Cut.EVERYTHING, Cut.SUBSET, Cut.TORN)
 
 
 @final
@@ -215,22 +215,7 @@ class WholeRecordCheck:
             check(Rows(inside=inside_of(store), history=history))
         done = [(kind, what) for kind in ("freely", "never", "keyed") for what in history.acknowledged(kind)]
         world = World(done)
-        # In half of the images the recovery is cut off too, after some steps of it.
-        second = await _recover(machine, world, history, machine.random.choice((0, 0, 0, 1, 3, 9)))
-        if second is not None:
-            later, world = second
-            await _recover(later, world, history, 0)
-
-
-async def _recover(machine: Machine, world: World, history: History, crash_after: int) -> tuple[Machine, World] | None:
-    """Bring everything to its end; or crash after so many steps, and return the machine and the world of that moment."""
-    async with open_host(machine, world) as supervisor:
-        while _unfinished(supervisor):
-            if crash_after and world.calls >= crash_after:
-                return machine.crashed(machine.random.choice(CUTS)), world.copy()
-            await trio.sleep(0.01 if crash_after else 1)
-        await _compare(supervisor, world, history)
-    return None
+        await recover(machine, world, open_host, _unfinished, partial(_compare, history), (1, 3, 9))
 
 
 async def _all_ended(supervisor: Supervisor) -> None:
@@ -243,7 +228,7 @@ def _unfinished(supervisor: Supervisor) -> bool:
     return bool(inside_of(supervisor.store).rows(sql))
 
 
-async def _compare(supervisor: Supervisor, world: World, history: History) -> None:
+async def _compare(history: History, supervisor: Supervisor, world: World) -> None:
     inside = inside_of(supervisor.store)
     held = inside.rows("SELECT runtime_id, held, held_detail FROM runtimes WHERE held IS NOT NULL")
     assert not held, f"held: {held}"

@@ -55,8 +55,11 @@ Work = Callable[[Path, Points], Awaitable[str]]
 """One life of a host and its client in a folder; what it says in the end."""
 
 
-def die_at_every_point(work: Work, folder: Path) -> None:
-    """Print a line of JSON for each point of this turn: whether a life died there, and how the next one ended."""
+def die_at_every_point(work: Work, folder: Path, *, every: int = EVERY) -> None:
+    """Print a line of JSON for each point of this turn: whether a life died there, and how the next one ended.
+
+    Where it is cheap, `every` 1 takes all points in each turn.
+    """
     die_at = 0
     while True:
         place = folder / str(die_at)
@@ -69,7 +72,7 @@ def die_at_every_point(work: Work, folder: Path) -> None:
         sys.stdout.flush()
         if die_at and not died:
             return
-        die_at = die_at + EVERY if die_at else 1 + TURN % EVERY
+        die_at = die_at + every if die_at else 1 + TURN % every
 
 
 def _live(work: Work, folder: Path, die_at: int) -> tuple[int, str]:

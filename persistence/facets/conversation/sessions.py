@@ -261,13 +261,19 @@ def path_of_runtime(statements: Statements, runtime_id: LogicalRuntimeId) -> lis
     Raises:
         Corrupt: A message is not bytes, or one is missing.
     """
+    found = _end_of_path(statements, runtime_id)
+    return None if found is None else path_to(statements, *found)
+
+
+def _end_of_path(statements: Statements, runtime_id: LogicalRuntimeId) -> tuple[int | None, int] | None:
+    """The last node of a runtime's active path, if any, and how many there are; None as in `path_of_runtime`."""
     row = statements.one("sessions.of_runtime", runtime_id=runtime_id)
     if row is None:
         return None
     _, head, count, runtime, own = row
     check_row((head, count), (OPTIONAL_INT, int), "session", runtime_id)
     check_owner(runtime, own, runtime_id)
-    return path_to(statements, head, count)
+    return head, count
 
 
 @final
@@ -301,12 +307,10 @@ def page_of_runtime(
     Raises:
         Corrupt: A message is not bytes, or not what its digest says, or one is missing.
     """
-    row = statements.one("sessions.of_runtime", runtime_id=runtime_id)
-    if row is None:
+    end = _end_of_path(statements, runtime_id)
+    if end is None:
         return None
-    _, head, count, runtime, own = row
-    check_row((head, count), (OPTIONAL_INT, int), "session", runtime_id)
-    check_owner(runtime, own, runtime_id)
+    head, count = end
     until = count if limit is None else min(after + limit, count)
     if until <= after:
         return []

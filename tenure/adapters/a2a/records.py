@@ -15,6 +15,7 @@ import msgspec
 from a2a.types.a2a_pb2 import ListTasksResponse, Task, TaskPushNotificationConfig
 from google.protobuf.message import DecodeError
 
+from tenure.adapters import versioned
 from tenure.adapters.fronts import Values
 from tenure.adapters.keys import part
 from tenure.errors import Corrupt, InvalidInput
@@ -81,14 +82,11 @@ def check_listed(task: Task) -> None:
 
 def decode(data: bytes, kind: type[M], key: str) -> tuple[str, M]:
     """Owner and message as they were stored under a key. Raises `Corrupt`."""
+    record = versioned.decode(_DECODER, data, _VERSION, record="A2A record", key=key)
     try:
-        record = _DECODER.decode(data)
-        found = kind.FromString(record.message)
-    except (msgspec.MsgspecError, DecodeError) as exc:
+        return record.owner, kind.FromString(record.message)
+    except DecodeError as exc:
         raise Corrupt(record="A2A record", key=key, detail=str(exc)) from exc
-    if record.version != _VERSION:
-        raise Corrupt(record="A2A record", key=key, detail=f"its version is {record.version}")
-    return record.owner, found
 
 
 async def read_all(values: Values, stem: str) -> list[tuple[str, bytes]]:

@@ -25,6 +25,7 @@ from google.adk.sessions.state import State
 from pydantic import ValidationError
 from pydantic_core import to_jsonable_python
 
+from tenure.adapters import versioned
 from tenure.adapters.keys import part
 from tenure.errors import Corrupt, InvalidInput
 
@@ -166,13 +167,7 @@ def encode(head: Head) -> bytes:
 
 def decode(data: bytes, key: str) -> Head:
     """A head as it was stored under a key. Raises `Corrupt`."""
-    try:
-        found = _DECODER.decode(data)
-    except msgspec.MsgspecError as exc:
-        raise Corrupt(record="ADK session", key=key, detail=str(exc)) from exc
-    if found.version != VERSION:
-        raise Corrupt(record="ADK session", key=key, detail=f"its version is {found.version}")
-    return found
+    return versioned.decode(_DECODER, data, VERSION, record="ADK session", key=key)
 
 
 def encoded_event(event: Event) -> bytes:

@@ -15,6 +15,7 @@ from typing import Any, Final, final
 import msgspec
 from langgraph.store.base import GetOp, Item, ListNamespacesOp, Op, PutOp, Result, SearchItem, SearchOp
 
+from tenure.adapters import versioned
 from tenure.adapters.checking import short_text
 from tenure.adapters.fronts import Values
 from tenure.errors import Corrupt, InvalidInput, ValueConflict
@@ -310,13 +311,7 @@ def _encoded(puts: Sequence[Put], known: Mapping[str, ItemRecord]) -> dict[str, 
 
 def decode(data: bytes, key: str) -> ItemRecord:
     """An item as it was stored under a key. Raises `Corrupt`."""
-    try:
-        found = _DECODER.decode(data)
-    except msgspec.MsgspecError as exc:
-        raise Corrupt(record="LangGraph item", key=key, detail=str(exc)) from exc
-    if found.version != VERSION:
-        raise Corrupt(record="LangGraph item", key=key, detail=f"its version is {found.version}")
-    return found
+    return versioned.decode(_DECODER, data, VERSION, record="LangGraph item", key=key)
 
 
 def _value(record: ItemRecord) -> dict[str, Any]:

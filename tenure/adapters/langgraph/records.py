@@ -18,8 +18,9 @@ from typing import Any, Final, TypeVar, final
 import msgspec
 from attrs import field, frozen
 
+from tenure.adapters import versioned
 from tenure.adapters.keys import PART_LIMIT, part
-from tenure.errors import Corrupt, InvalidInput
+from tenure.errors import InvalidInput
 
 PREFIX: Final = "langgraph"
 _OF_WRITES: Final = "!"
@@ -157,10 +158,5 @@ def encode(record: CheckpointRecord | WriteRecord) -> bytes:
 
 def decode(data: bytes, kind: type[R], key: str) -> R:
     """A record as it was stored under a key. Raises `Corrupt`."""
-    try:
-        found: R = _DECODERS[kind].decode(data)
-    except msgspec.MsgspecError as exc:
-        raise Corrupt(record="LangGraph record", key=key, detail=str(exc)) from exc
-    if found.version != VERSION:
-        raise Corrupt(record="LangGraph record", key=key, detail=f"its version is {found.version}")
-    return found
+    decoder: msgspec.msgpack.Decoder[R] = _DECODERS[kind]
+    return versioned.decode(decoder, data, VERSION, record="LangGraph record", key=key)

@@ -32,6 +32,7 @@ from mcp_types import (
 from pydantic import ValidationError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tenure.adapters import versioned
 from tenure.adapters.checking import check_value, checked
 from tenure.adapters.fronts import AnyStore, Caller
 from tenure.errors import Contended, Corrupt, DiskFull, InvalidInput, PayloadTooLarge
@@ -262,11 +263,8 @@ def _instead(message: JSONRPCMessage | None) -> JSONRPCMessage | None:
 
 def _decode(data: bytes, key: str) -> tuple[str, JSONRPCMessage | None]:
     """Stream and message of an event. Raises `Corrupt`."""
+    event = versioned.decode(_DECODER, data, _VERSION, record="MCP event", key=key)
     try:
-        event = _DECODER.decode(data)
-        message = jsonrpc_message_adapter.validate_json(event.message) if event.message else None
-    except (msgspec.MsgspecError, ValidationError) as exc:
+        return event.stream, jsonrpc_message_adapter.validate_json(event.message) if event.message else None
+    except ValidationError as exc:
         raise Corrupt(record="MCP event", key=key, detail=str(exc)) from exc
-    if event.version != _VERSION:
-        raise Corrupt(record="MCP event", key=key, detail=f"its version is {event.version}")
-    return event.stream, message

@@ -7,7 +7,8 @@ what it asked for happens exactly once.
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from functools import partial
 from typing import Final, Protocol, TypeVar, final
 
@@ -28,6 +29,7 @@ from .model import (
     Doubt,
     Model,
     PromiseBroken,
+    Standing,
 )
 from .peek import rows
 from .trace import Trace
@@ -150,16 +152,8 @@ class Client:
             return await supervisor.spawn(runtime_id, kind)
 
         async def once(life: Life) -> tenure.Runtime:
-            number = standing.begin("spawn")
-            try:
+            with _asked(standing, "spawn"):
                 runtime = await life.call(f"spawn {runtime_id}", ask)
-            except _AGAIN:
-                standing.lost(number)
-                raise
-            except BaseException:
-                standing.answer(number, landed=False)
-                raise
-            standing.answer(number, landed=True)
             self._world.model.token(runtime_id, runtime.fence_token, runtime.generation)
             return runtime
 
@@ -246,16 +240,8 @@ class Client:
 
         async def once(life: Life) -> None:
             tries.append(life)
-            number = standing.begin(verb)
-            try:
+            with _asked(standing, verb):
                 await life.call(f"{verb} {runtime_id}", ask)
-            except _AGAIN:
-                standing.lost(number)
-                raise
-            except BaseException:
-                standing.answer(number, landed=False)
-                raise
-            standing.answer(number, landed=True)
 
         try:
             await self._insist(once)
@@ -349,3 +335,18 @@ class Client:
 
     def _note(self, text: str) -> None:
         self._world.trace.note(f"{self.name}: {text}")
+
+
+@contextmanager
+def _asked(standing: Standing, verb: str) -> Generator[None]:
+    """One try of a verb: it lands with the end of the body; with an error it did not, unless the host went away with it."""
+    number = standing.begin(verb)
+    try:
+        yield
+    except _AGAIN:
+        standing.lost(number)
+        raise
+    except BaseException:
+        standing.answer(number, landed=False)
+        raise
+    standing.answer(number, landed=True)

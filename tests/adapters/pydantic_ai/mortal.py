@@ -3,16 +3,12 @@
     python mortal.py FOLDER
 
 The points are before and after everything that an agent asks of the world: requests to its model, and calls of its
-tools. At each of them one process dies by SIGKILL; the next one, which dies of nothing, brings the input to its end. The
-world is a file with a line for each call. Printed is a line of JSON for each point: what was called, and how the input ended.
+tools. The world is a file with a line for each call.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,29 +20,23 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 import tenure
 import tenure.asyncio
 from tenure.adapters.pydantic_ai import TenureCapability, returned, run_agent, step_key
+from tests.adapters.mortal import Notes, Points, die_at_every_point
 
 
 class World:
     """What was called, in a file that no crash takes back; and when to die."""
 
-    def __init__(self, path: Path, die_at: int) -> None:
-        self._path = path
-        self._die_at = die_at
-        self._points = 0
-
-    def point(self) -> None:
-        self._points += 1
-        if self._points == self._die_at:
-            os.kill(os.getpid(), signal.SIGKILL)
+    def __init__(self, path: Path, points: Points) -> None:
+        self._notes = Notes(path)
+        self.point = points.point
 
     def call(self, what: str) -> None:
         self.point()
-        with self._path.open("a") as file:
-            file.write(f"{what}\n")
+        self._notes.note(what)
         self.point()
 
     def calls(self) -> list[str]:
-        return self._path.read_text().splitlines() if self._path.exists() else []
+        return self._notes.read()
 
 
 def agent_in(world: World) -> Agent[None, str]:
@@ -87,9 +77,9 @@ def agent_in(world: World) -> Agent[None, str]:
     return agent
 
 
-async def work(folder: Path, die_at: int) -> str:
-    """One life of the host."""
-    world = World(folder / "world", die_at)
+async def live(folder: Path, points: Points) -> str:
+    """One life of the host: how the input ended, and what was called."""
+    world = World(folder / "world", points)
     agent = agent_in(world)
 
     @tenure.asyncio.behaviour
@@ -112,52 +102,15 @@ async def work(folder: Path, die_at: int) -> str:
         )
 
     behaviours = {"clerk": tenure.Behaviour(clerk, in_doubt=in_doubt)}
-    async with asyncio.timeout(60), tenure.asyncio.open_supervisor(folder / "agents.db", behaviours=behaviours) as host:
+    async with tenure.asyncio.open_supervisor(folder / "agents.db", behaviours=behaviours) as host:
         ticket = await host.accept("a", "fly", kind="clerk", idempotency_key="one")
         outcome = await ticket.wait_outcome()
         assert outcome.phase == "consumed", outcome
         said = await host.read_session("a")
         asked = [each for each in said if each["kind"] == "response"]
         assert len(said) == 2 * len(asked), said
-        return str(outcome.result)
-
-
-def live(folder: Path, die_at: int) -> tuple[int, str]:
-    """One life in a process of its own, forked from here where everything is imported: its status, and what it printed."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if not child:
-        os.close(reading)
-        try:
-            os.write(writing, asyncio.run(work(folder, die_at)).encode())
-        except BaseException as exc:  # noqa: BLE001 - the parent shows it
-            os.write(writing, repr(exc).encode())
-            os._exit(1)
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as told:
-        printed = told.read()
-    return os.waitpid(child, 0)[1], printed
-
-
-def main(folder: Path) -> None:
-    die_at = 0
-    while True:
-        place = folder / str(die_at)
-        place.mkdir()
-        status, printed = live(place, die_at)
-        died = os.WIFSIGNALED(status)
-        if died:
-            status, printed = live(place, 0)
-        calls = World(place / "world", 0).calls()
-        sys.stdout.write(
-            json.dumps({"point": die_at, "died": died, "status": status, "said": printed, "calls": calls}) + "\n"
-        )
-        sys.stdout.flush()
-        if die_at and not died:
-            return
-        die_at += 1
+        return json.dumps({"result": outcome.result, "calls": world.calls()})
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    die_at_every_point(live, Path(sys.argv[1]), every=1)

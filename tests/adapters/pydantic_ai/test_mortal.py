@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.adapters.mortal import lives_of
 from tests.kit.processes import running
 
 ROOT = Path(__file__).parents[3]
@@ -22,21 +23,13 @@ SAID = "booked Oslo booked Rome paid 700 not yet seen"
 @pytest.mark.slow
 @pytest.mark.process
 def test_an_agent_is_killed_at_every_point_and_calls_nothing_twice(tmp_path: Path) -> None:
-    command = [sys.executable, Path(__file__).with_name("mortal.py"), tmp_path]
-    with running(command, env=os.environ | {"PYTHONPATH": str(ROOT)}) as host:
-        assert host.stdout is not None
-        lives = [json.loads(line) for line in host.stdout]
-        assert host.wait() == 0
-
+    lives = [json.loads(life["said"]) for life in lives_of(Path(__file__).with_name("mortal.py"), tmp_path)]
     whole = lives[0]
-    assert (whole["died"], whole["said"]) == (False, SAID)
-    assert (
-        len(lives) == 2 * len(whole["calls"]) + 3
-    )  # one that dies of nothing at either end, and one after the checkpoint
+    # One that dies of nothing at either end, and one after the checkpoint.
+    assert len(lives) == 2 * len(whole["calls"]) + 3
     for life in lives:
         calls = Counter(life["calls"])
-        assert (life["status"], life["said"]) == (0, SAID), life
-        assert life["died"] == (life not in (lives[0], lives[-1]))
+        assert life["result"] == SAID, life
         # What may not be repeated was called once, wherever the host died: in a call, its hook has looked.
         assert [calls[each] for each in BOOKED] == [1, 1], life
         # Nothing was called again but what it died in the middle of; and under the same key.
