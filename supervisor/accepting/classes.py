@@ -29,7 +29,7 @@ from tenure.persistence.model.numbers import (
 )
 from tenure.persistence.model.texts import named, text_of
 
-from .instances import check_keys, hides_keys, keys_of, parts_of
+from .instances import check_keys, check_made, hides_keys, keys_of, parts_of, resolve
 
 Extra = Literal["ignore", "forbid"]
 """What becomes of fields that a class does not know."""
@@ -104,9 +104,12 @@ class Classes:
 
     def _check(self, cls: Any, parts: Iterable[Any], field: str) -> None:
         try:
+            for part in parts_of(cls):  # all of them: a hook is made with those of the parts
+                resolve(part)
             for part in parts:
                 self._converter.get_structure_hook(part)
                 check_keys(part)
+                check_made(part)
         except Exception as exc:  # a forward reference to nothing, a union of classes that look alike, ...
             detail = f"instances of {name_of(cls)} cannot be made of JSON: {text_of(exc)}; give a decode hook"
             raise InvalidInput(detail=detail, field=field) from exc

@@ -12,7 +12,7 @@ from tenure.persistence.model.codec import decode_brought, encode
 from tenure.persistence.model.texts import text_of
 
 from .classes import Classes, Misfit, name_of
-from .instances import hides_keys, is_lost
+from .instances import check_whole, hides_keys
 
 Fits = tuple[tuple[str, str], ...]
 """Kinds that take a payload, each with the version of its behaviour."""
@@ -50,7 +50,7 @@ class PayloadType:
         if self._cls is None:
             return encode(payload, "payload", self._classes.encode_hook)
         data = self._form(payload)
-        self._check_whole(payload, self.decode(data, "given"))
+        check_whole(payload, self.decode(data, "given"), "payload")
         return data
 
     def _form(self, payload: object) -> bytes:
@@ -67,14 +67,6 @@ class PayloadType:
         except Exception as exc:  # a caller's class may raise anything here, in the caller's own task
             raise InvalidInput(detail=f"no JSON form: {text_of(exc)}", field="payload") from exc
         return self._classes.encode(plain, "payload")
-
-    def _check_whole(self, payload: object, back: object) -> None:
-        try:
-            if payload == back or not is_lost(payload, back):
-                return
-        except Exception as exc:  # a caller's class may raise anything here, in the caller's own task
-            raise InvalidInput(detail=f"it cannot be compared: {text_of(exc)}", field="payload") from exc
-        raise InvalidInput(detail="its JSON does not hold all of it; give its class a form that does", field="payload")
 
     def decode(self, data: bytes, input_id: str) -> Any:
         """Decode a payload whose digest was checked. Raises `InvalidInput` where it does not fit, or is not JSON."""

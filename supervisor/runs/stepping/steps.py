@@ -21,6 +21,7 @@ from tenure.persistence.model.values import check_step_name
 from tenure.persistence.seams.nursery import contained, is_for_others
 from tenure.persistence.seams.step_threads import GIVEN_UP
 from tenure.supervisor.accepting.classes import Misfit, name_of
+from tenure.supervisor.accepting.instances import check_whole
 from tenure.supervisor.operators.instrumented_runs import InstrumentedStep
 from tenure.supervisor.runs.recording.asked import Asked, Differs, has_ended
 from tenure.supervisor.runs.recording.attention import NeedsAttention
@@ -272,9 +273,11 @@ class Steps:
             if returned is None:
                 return result, value
             try:
-                return result, self._classes.structure(value, returned, "result")
+                made = self._classes.structure(value, returned, "result")
             except Misfit as exc:
                 raise InvalidInput(detail=f"it does not fit {name_of(returned)}: {exc}", field="result") from exc
+            check_whole(given, made, "result")
+            return result, made
         if flight.asked.repeat is Repeat.NEVER and flight.begun and terms.on_timeout == "in_doubt":
             raise self._doubt(flight.asked.name, flight.place)
         raise TimeoutError(f"it took longer than {terms.timeout_s} s")
