@@ -29,6 +29,12 @@ from .nursery import is_for_others
 from .observer import Observer
 from .options import Codec, EngineOptions
 
+_DRAWN: Final = 74
+"""Random bits of an identifier."""
+
+_STEP: Final = 34
+"""By how many of them the step to the next one within a millisecond is shorter."""
+
 _BOOT: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
@@ -37,13 +43,31 @@ def boot_clock() -> float:
     return time.clock_gettime(_BOOT)
 
 
-def uuid7(wall_clock: Callable[[], float], source: random.Random) -> str:
-    """A UUIDv7 (RFC 9562): 48 bits of milliseconds, then random bits, so that new ids sort after older ones."""
-    milliseconds = int(wall_clock() * 1000) & ((1 << 48) - 1)
-    bits = source.getrandbits(74)  # asked for once: with the system's randomness each call enters the kernel
-    high, low = bits >> 62, bits & ((1 << 62) - 1)
-    digits = f"{milliseconds << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+@final
+class Identifiers:
+    """Makes UUIDv7 (RFC 9562): 48 bits of milliseconds, then 74 random bits. Each sorts after those that it made before.
+
+    Where the clock is set back, new ones sort by what it shows then. Threads may share it: two that draw in one moment get
+    different ones, in either order.
+    """
+
+    __slots__ = ("_newest",)
+
+    def __init__(self) -> None:
+        """None is made yet."""
+        self._newest = 0
+
+    def draw(self, wall_clock: Callable[[], float], source: random.Random) -> str:
+        """A fresh one."""
+        milliseconds = int(wall_clock() * 1000) & ((1 << 48) - 1)
+        bits = source.getrandbits(_DRAWN)  # asked for once: with the system's randomness each call enters the kernel
+        behind = (self._newest - (milliseconds << _DRAWN | bits)) + 1
+        if 0 < behind < 1 << _DRAWN and (bits + behind + (bits >> _STEP)) >> _DRAWN == 0:
+            bits += behind + (bits >> _STEP)  # a random step beyond the newest one of this millisecond
+        self._newest = milliseconds << _DRAWN | bits
+        high, low = bits >> 62, bits & ((1 << 62) - 1)
+        digits = f"{milliseconds << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low:032x}"
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def read_clock(clock: Callable[[], float]) -> float:
@@ -118,10 +142,11 @@ class Seams:
     identity: HostIdentity = field(factory=HostIdentity.of_this_process)
     codec: Codec | None = field(default=None, repr=False)
     observer: Observer | None = None
+    _identifiers: Identifiers = field(factory=Identifiers, init=False, repr=False, eq=False)
 
     def new_id(self) -> str:
-        """A fresh UUIDv7 from this seam's clock and randomness."""
-        return uuid7(self.wall_clock, self.random)
+        """A fresh UUIDv7 from this seam's clock and randomness; it sorts after those from before."""
+        return self._identifiers.draw(self.wall_clock, self.random)
 
     async def sleep_until(self, at: float, *, at_most_s: float) -> None:
         """Sleep until the wall clock shows a time; at once, with a checkpoint, where it is past.
