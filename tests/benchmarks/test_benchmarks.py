@@ -33,7 +33,7 @@ def run(script: str, *arguments: str) -> dict[str, object]:
     return found
 
 
-@pytest.mark.turns(6)
+@pytest.mark.turns(10)
 @pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.parametrize("script", BENCHMARKS)

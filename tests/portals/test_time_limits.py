@@ -11,6 +11,7 @@ import pytest
 
 import tenure
 import tenure.asyncio
+from tests.kit.shares import share
 
 PATIENCE_S = 20.0
 
@@ -19,7 +20,7 @@ async def wait_for_ever(run: tenure.Run) -> None:
     await run.sleep(3600)
 
 
-@pytest.mark.parametrize("seconds", [0, 0.001, 0.003, 0.01, 0.03])
+@pytest.mark.parametrize("seconds", share([0, 0.001, 0.003, 0.01, 0.03], 2))
 def test_a_scope_that_is_over_ends_the_verbs_inside_and_goes_no_further(tmp_path: Path, seconds: float) -> None:
     async def main() -> None:
         async with (

@@ -59,6 +59,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.turns(2)
 @pytest.mark.slow
 @pytest.mark.process
 def test_a_failing_image_is_saved_and_opened_again_by_the_command_it_prints(folder: Path) -> None:

@@ -17,6 +17,7 @@ PAGE = (ROOT / "docs" / "secrets.md").read_text(encoding="utf-8")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.turns(2)
 @pytest.mark.slow
 @pytest.mark.process
 def test_its_program_and_its_commands_run_and_print_no_key(tmp_path: Path) -> None:

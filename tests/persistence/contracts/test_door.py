@@ -450,7 +450,7 @@ async def test_a_hostile_argument_is_the_callers_error_or_is_read_back(
 ) -> None:
     monkeypatch.chdir(tmp_path)  # a text may be taken for the name of a file
     every = [each for each in variations(good_call(verb)) if each[0] not in OWN_ERRORS]
-    taken = share(every, 72)
+    taken = share(every, 108)
     wrong: list[str] = []
     async with tenure.open_store(":memory:") as store:
         if verb in AFTER:

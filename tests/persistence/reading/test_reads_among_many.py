@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any, Final
 
 import apsw
@@ -27,8 +28,9 @@ READS: Final = (
 """What is read of one runtime, one session, or the newest of all."""
 
 
+@cache
 def filled(rows: int) -> apsw.Connection:
-    """A database with so many rows of neighbours in each table."""
+    """A database with so many rows of neighbours in each table, which is only read."""
     connection = apsw.Connection(":memory:")
     for text in schema_files():
         connection.execute(text)
@@ -38,6 +40,7 @@ def filled(rows: int) -> apsw.Connection:
     columns = [str(row[1]) for row in connection.execute("PRAGMA table_info(runtimes)")]
     own = [{"runtime": "1", "runtime_id": "'own'"}.get(name, name) for name in columns]
     connection.execute(f"INSERT INTO runtimes SELECT {', '.join(own)} FROM runtimes LIMIT 1")
+    connection.pragma("query_only", value=True)
     return connection
 
 

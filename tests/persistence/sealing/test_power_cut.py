@@ -176,7 +176,7 @@ def every_check() -> Reopening[tenure.Store]:
 
 @pytest.mark.usefixtures("all_sealed")
 def test_a_power_cut_at_any_change_of_a_sealed_store_leaves_its_groups_whole_and_readable() -> None:
-    report = PowerCut(scenario=EveryCommit(days=2), check=every_check(), budget=few(200, 16), seed=TURN).run()
+    report = PowerCut(scenario=EveryCommit(days=2), check=every_check(), budget=few(200, 24), seed=TURN).run()
 
     assert report.images
 
@@ -189,7 +189,7 @@ def test_a_fault_of_the_disk_at_any_change_of_a_sealed_store_loses_nothing(kind:
         check=every_check(),
         errors=DISK_ERRORS,
         kinds=(kind,),
-        every=sparse(101 if kind in MANY else 1, 250 if kind in SOME else 25),
+        every=sparse(101 if kind in MANY else 1, 400 if kind in SOME else 40),
     )
 
     report = run_share(sweep, 6)

@@ -20,13 +20,14 @@ from tenure.supervisor.runs.recording.entering import (
     Flight,
 )
 from tenure.supervisor.runs.stepping.steps import Steps
+from tests.kit.shares import share
 
 SHARE = 1_000
 """One case of so many is in the suite."""
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("program", share(PROGRAMS, 2))
 def test_edits_do_nothing_twice_and_leave_nothing_out(program: str) -> None:
     report = prove(SHARE, 7, (program,))
 

@@ -25,11 +25,13 @@ def test_whoever_asks_waits_is_held_or_erased_comes_to_the_end_that_it_should(se
     assert [how for _, _, how in prove(play, [seed])] == [None]
 
 
+@pytest.mark.turns(3)
 @pytest.mark.slow
 def test_the_same_seed_is_the_same_life() -> None:
     assert [*prove(play, [8])] == [*prove(play, [8])]
 
 
+@pytest.mark.turns(3)
 @pytest.mark.slow
 def test_the_command_says_what_came_of_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--seeds", "1"]) == 0

@@ -153,7 +153,7 @@ async def test_a_run_that_comes_to_nothing_in_time_is_cut_off_and_counts_no_atte
 
 async def test_what_waits_durably_is_put_aside_and_holds_nothing_up(database: Path, autojump_clock: MockClock) -> None:
     async def sleepy(run: tenure.Run) -> None:
-        await run.sleep(600)
+        await run.sleep(120)
 
     async with supervisor(database, {"kind": sleepy}) as first:
         ticket = await (await first.spawn("a", "kind")).accept("x")

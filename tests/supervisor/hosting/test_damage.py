@@ -179,7 +179,7 @@ async def typed(supervisor: tenure.Supervisor) -> list[Any]:
 async def test_a_damaged_row_blocks_its_runtime_and_no_other(
     template: Copying, tmp_path: Path, table: str, autojump_clock: trio.abc.Clock
 ) -> None:
-    for column, *junk in share(spoilt(table, random.Random(table), ROUNDS), 21):
+    for column, *junk in share(spoilt(table, random.Random(table), ROUNDS), 32):
         with damaged(template, tmp_path, table, column, junk) as path:
             async with unsynced(path) as supervisor:
                 bob = await supervisor.spawn("bob", KIND)

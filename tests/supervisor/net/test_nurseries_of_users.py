@@ -15,6 +15,7 @@ import trio.testing
 import tenure
 from tests.kit.hosting import consumed, host, nothing
 from tests.kit.serving import Noting, queue, served, serving
+from tests.kit.shares import share
 
 from .test_hostile_exceptions import HOSTILE, NoText, NoTextBase
 
@@ -153,7 +154,7 @@ async def test_whatever_is_raised_in_a_nursery_of_a_behaviour_ends_its_own_run_a
     restart = tenure.RestartPolicy(max_attempts=1, budget=100)
     async with host(":memory:", {"hostile": tenure.Behaviour(hostile, restart=restart), "kind": nothing}) as supervisor:
         mallory = await supervisor.spawn("mallory", "hostile")
-        for raised in RAISED:  # its task works on
+        for raised in share(RAISED, 3):  # its task works on
             outcome = await (await mallory.accept(raised)).wait_outcome()
             assert outcome.reason == "max_attempts_exhausted", raised
         await consumed(await supervisor.spawn("alice", "kind"), "go")

@@ -106,7 +106,7 @@ class Scene:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", share(range(40), 20))
+@pytest.mark.parametrize("seed", share(range(40), 40))
 async def test_whoever_reads_at_whatever_pace_hears_what_was_written_in_its_order(
     database: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:

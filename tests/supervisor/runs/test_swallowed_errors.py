@@ -235,6 +235,7 @@ async def test_patches_that_are_known_and_sleeps_that_end_at_once_leave_the_loop
     assert all(each < 200 for each in asked)
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize("name", sorted(VERBS))
 @pytest.mark.parametrize("kinds", [Exception, BaseException])
 async def test_its_runtime_is_held_for_the_first_of_them(

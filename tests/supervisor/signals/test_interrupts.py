@@ -45,6 +45,7 @@ def interrupted(database: Path, kind: str) -> str:
     return first + rest
 
 
+@pytest.mark.turns(2)
 @pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.parametrize("kind", ["computes", "in_step"])

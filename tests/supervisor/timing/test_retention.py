@@ -14,6 +14,7 @@ from trio.testing import MockClock
 import tenure
 from tenure import Retention
 from tenure.persistence.upkeep.verify import verify_runtime
+from tenure.supervisor.timing.looking import OLD_S
 from tests.kit.hosting import forever, nothing, virtual_seams
 from tests.kit.seen import open_seen_supervisor
 from tests.persistence.contracts.damage import execute
@@ -93,6 +94,7 @@ async def test_each_sort_goes_at_its_age_and_what_is_unfinished_or_held_stays(
 
 
 @pytest.mark.slow
+@pytest.mark.turns(4)
 async def test_without_a_retention_what_has_ended_stays(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with tenure.open_supervisor(
         tmp_path / "a.db", behaviours=behaviours(), seams=virtual_seams(), limits=SLOW, durability="memory"
@@ -183,7 +185,7 @@ async def test_a_clock_that_raises_in_a_look_for_what_is_old_does_not_end_the_ho
         seams=evolve(seams, wall_clock=wall_clock),
     ) as supervisor:
         broken = True
-        await trio.sleep(DAY_S)
+        await trio.sleep(2.5 * OLD_S)
         broken = False
 
         assert await done(supervisor, "a", "work")

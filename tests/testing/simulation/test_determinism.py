@@ -84,7 +84,7 @@ def test_what_ran_before_leaves_no_mark_on_the_scheduler() -> None:
     assert (scheduler._r.getstate(), scheduler._ALLOW_DETERMINISTIC_SCHEDULING) == before
 
 
-@pytest.mark.turns(4)
+@pytest.mark.turns(6)
 @pytest.mark.slow
 def test_one_seed_is_one_trace() -> None:
     first, again, other = (torment(seed, HOURS).run(seed) for seed in (3, 3, 4))

@@ -14,6 +14,7 @@ from tenure.persistence.facets.runs import restarting
 from tenure.persistence.facets.state import own_state
 from tenure.persistence.upkeep.verify_store import verify_part
 from tests.kit.seen import open_seen_store
+from tests.kit.shares import share
 from tests.persistence.contracts.damage import execute
 from tests.persistence.contracts.owners.owned import Owner
 
@@ -156,7 +157,7 @@ class Life:
         await self.compare()
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", share(range(12), 2))
 async def test_every_run_sees_what_stood_when_it_first_began_whatever_became_of_it_and_of_others(seed: int) -> None:
     async with open_seen_store(":memory:") as store:
         life = Life(store, seed)

@@ -85,7 +85,7 @@ def changed(value: Any) -> Any:
 LEFT_OUT = {*NOT_HASHED, *NOT_CARRIED_COLUMNS}
 
 
-@pytest.mark.parametrize("table", share([each for each in SCHEMA if each not in NOT_CARRIED], 4))
+@pytest.mark.parametrize("table", share([each for each in SCHEMA if each not in NOT_CARRIED], 6))
 def test_a_change_of_any_column_changes_it_but_for_those_that_are_left_out(filled: Path, table: str) -> None:
     before = found(filled).logical_hash
     for column in SCHEMA[table]:

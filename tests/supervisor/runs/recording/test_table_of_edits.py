@@ -337,6 +337,7 @@ CASES: Final = [
 ]
 
 
+@pytest.mark.turns(2)
 @pytest.mark.parametrize(("case", "version"), CASES)
 async def test_an_edit_comes_to_what_the_table_says(
     case: Case, version: str, autojump_clock: MockClock, open_host: OpenHost
