@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tenure.persistence.store import Store
-from tests.kit import engines
+from tests.kit import engines, postgres
 from tests.kit.faulty_vfs import FaultyVfs
 from tests.kit.stores import (
     MODES,
@@ -25,7 +26,10 @@ ON_SERVER = ("contracts", "facets", "reading", "sealing", "upkeep", "writing")
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run the tests of these folders on SQLite and on a server."""
     folder = metafunc.definition.path.relative_to(Path(__file__).parent).parts[0]
-    engines.on_both_engines(metafunc, chosen=folder in ON_SERVER)
+    # A server that is named is a second one, beside the one that pip brings: it has half of the contracts, each turn another.
+    is_second = folder == "contracts" and postgres.NAMED in os.environ
+    has_turns = metafunc.definition.get_closest_marker("turns") is not None
+    engines.on_both_engines(metafunc, chosen=folder in ON_SERVER, turns=2 if is_second and not has_turns else 1)
 
 
 @pytest.hookimpl(trylast=True)

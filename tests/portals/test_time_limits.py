@@ -70,9 +70,12 @@ async def put(store: tenure.asyncio.Store, seconds: float) -> None:
 def test_a_time_limit_that_passes_while_the_last_verb_inside_lands_is_over_with_its_block(tmp_path: Path) -> None:
     async def main() -> None:
         async with asyncio.timeout(PATIENCE_S), tenure.asyncio.open_store(tmp_path / "a.db") as store:
+            task = asyncio.current_task()
+            assert task is not None
             for turn in range(60):
                 await put(store, turn / 30_000)
                 await asyncio.sleep(0)
+                assert task.cancelling() == 0, turn
 
     asyncio.run(main())
 
