@@ -13,8 +13,8 @@ open_host = alone.open_host
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """What hosts and runs promise is asked of both engines; of a server by a third of the tests a turn."""
-    engines.on_both_engines(metafunc, turns=3)
+    """What hosts and runs promise is asked of both engines; of a server by a quarter of the tests a turn."""
+    engines.on_both_engines(metafunc, turns=4)
 
 
 @pytest.fixture

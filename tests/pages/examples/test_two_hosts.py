@@ -14,6 +14,7 @@ from tests.kit import postgres
 ROOT = Path(__file__).resolve().parents[3]
 
 
+@pytest.mark.turns(2)
 @pytest.mark.postgres
 @pytest.mark.slow
 @pytest.mark.process
