@@ -16,7 +16,7 @@ import trio
 from attrs import evolve
 from outcome import Error as Failed, Outcome as Captured, Value
 
-from tenure.errors import Error, IdempotencyConflict
+from tenure.errors import Error, IdempotencyConflict, InvalidInput
 from tenure.persistence.commits.commit import (
     Commit,
     CommitResult,
@@ -112,7 +112,7 @@ class Ingress:
             raise copy(self._closed)
         payload_type, seams = self._payload_types.get(kind), self._seams
         # Without a behaviour no one here can say whether it fits.
-        data = encode(payload, "payload") if payload_type is None else payload_type.encode(payload)
+        data, misfit = _encoded(payload_type, payload, terms)
         fitted = None if payload_type is None else payload_type.version
         if terms:
             change = accept_change(seams, runtime_id, data, fitted, **terms)
@@ -121,6 +121,8 @@ class Ingress:
         if makes is not None:
             newcomer = Newcomer(kind=kind, session_id=SessionId(seams.new_id()), labels=makes)
             change = evolve(change, newcomer=newcomer)
+        if misfit is not None:
+            change = evolve(change, misfit=misfit)
         try:
             return await self._accept(change)
         except IdempotencyConflict:
@@ -133,7 +135,8 @@ class Ingress:
 
     async def _accept(self, change: AcceptInput) -> Ticket:
         tickets: list[Captured[Ticket]] = []
-        find_rider = None if change.delay is not None or change.decision.consumes_on_accept else self._find_rider
+        alone = change.delay is not None or change.decision.consumes_on_accept or change.misfit is not None
+        find_rider = None if alone else self._find_rider
         await self._commit(Commit(changes=(change,)), partial(self._settled, change, tickets), find_rider)
         ticket = tickets[0].unwrap()
         if ticket.deduplicated:
@@ -176,3 +179,15 @@ class Ingress:
             # Raised from here it would stop the store, and every runtime with it; it is raised in the caller's task.
             tickets.insert(0, Failed(as_defect(exc)))
             self._distrust(change.runtime_id, exc)
+
+
+def _encoded(payload_type: PayloadType | None, payload: object, terms: AcceptTerms) -> tuple[bytes, str | None]:
+    """An encoded payload, and what its class says against it: one with a key may have come before, when the class took it."""
+    if payload_type is None:
+        return encode(payload, "payload"), None
+    try:
+        return payload_type.encode(payload), None
+    except InvalidInput as exc:
+        if terms.get("idempotency_key") is None:
+            raise
+        return payload_type.form(payload), exc.detail

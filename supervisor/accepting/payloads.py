@@ -49,11 +49,12 @@ class PayloadType:
         """
         if self._cls is None:
             return encode(payload, "payload", self._classes.encode_hook)
-        data = self._form(payload)
+        data = self.form(payload)
         check_whole(payload, self.decode(data, "given"), "payload")
         return data
 
-    def _form(self, payload: object) -> bytes:
+    def form(self, payload: object) -> bytes:
+        """Encode a payload, whether or not it fits the class. Raises `InvalidInput` where it has no JSON form."""
         try:
             return self._form_as(payload, None)
         except InvalidInput:
@@ -91,7 +92,7 @@ class PayloadType:
         if self._cls is None:
             return stored == given
         try:
-            first, second = (self._form(self.decode(each, "given")) for each in (stored, given))
+            first, second = (self.form(self.decode(each, "given")) for each in (stored, given))
         except InvalidInput:
             return False
         return first == second

@@ -95,6 +95,7 @@ class AcceptInput(Change):
         delay: When it is due; None: now.
         deadline_s: Seconds after which it is abandoned unless it is done, from this commit or from when it is due.
         newcomer: What the runtime is, where it is made in this commit if it is not there; None refuses with `NotFound`.
+        misfit: What its class says against the payload: then a known key is answered, and all else `InvalidInput`. Or None.
     """
 
     ingress = True
@@ -117,6 +118,7 @@ class AcceptInput(Change):
     delay: Delay | None = None
     deadline_s: float | None = None
     newcomer: newcomers.Newcomer | None = None
+    misfit: str | None = None
 
     @property
     def decision(self) -> PolicyDecision:
@@ -187,6 +189,8 @@ def _replay(tx: Transaction, change: AcceptInput) -> AcceptedInput | None:
 
 
 def _accept(tx: Transaction, change: AcceptInput, *, own: bool = False) -> AcceptedInput:
+    if change.misfit is not None:
+        raise InvalidInput(detail=change.misfit, field="payload")
     record = _target(tx, change)
     if len(change.payload) > tx.limits.payload_bytes:
         raise PayloadTooLarge(size=len(change.payload), limit=tx.limits.payload_bytes)
