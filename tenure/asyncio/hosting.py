@@ -123,6 +123,7 @@ async def open_host(
             own = not await body.leave(exc)
             await host.close(drain=not own)
             if own:
+                host.thread.reraise_over(exc)
                 raise
         else:
             await body.leave(None)

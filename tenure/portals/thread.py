@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
-from typing import Final, Generic, TypeVar, final
+from typing import Final, Generic, TypeVar, cast, final
 
 import outcome
 import trio
@@ -57,6 +57,7 @@ class TrioThread(Generic[T]):
         self._what = what
         self._opened = opened
         self._failure = failure
+        self._failed_with: BaseException | None = None
         self._begin = begin
         self._lock = threading.Lock()  # between the first moment of the trio run and a request that comes before it
         self._token: trio.lowlevel.TrioToken | None = None
@@ -88,6 +89,14 @@ class TrioThread(Generic[T]):
     def reraise(self) -> None:
         """Raise why the trio run has ended, where it failed."""
         self.ended.result().unwrap()
+
+    def reraise_over(self, error: BaseException) -> None:
+        """Raise why it has failed, where the block that is left by `error` has only heard that it is closed; once it has ended.
+
+        A behaviour that raises `SystemExit` ends its host: that is what the program is to hear of.
+        """
+        if self._failed_with is not None and _tells_of_close(error):
+            raise self._failed_with
 
     def _request(self, function: Callable[[], object]) -> None:
         with self._lock:
@@ -128,4 +137,13 @@ class TrioThread(Generic[T]):
                 failure = self._failure(opened)
                 self.portal.close(failure if isinstance(failure, Error) else Closed(what=self._what))
                 if failure is not None:
+                    # Kept: the block hears that it is closed, and cancels the rest of it, and so what raises this.
+                    self._failed_with = failure
                     self.failed.set_result(None)
+
+
+def _tells_of_close(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        return all(map(_tells_of_close, group.exceptions))
+    return isinstance(error, Closed)

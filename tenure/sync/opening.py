@@ -123,9 +123,11 @@ def _open(
             return  # a child that was forked in the block: the thread is in its parent, and what is open is closed there
         thread.leave()
         _wait(thread.ended)
-    except BaseException:
+    except BaseException as exc:
         if os.getpid() == process:
             thread.cancel()
+            _wait_out(thread)
+            thread.reraise_over(exc)
         raise
     finally:
         if os.getpid() == process:
