@@ -85,12 +85,13 @@ class Records:
 
     def begin_group(self, versions: Versions) -> None:
         """Keep what is cached and was not written since by another connection; `versions` are those of `Begun`."""
-        if not isinstance(versions, int):
-            self._begin_by_runtime(versions)
-        elif versions != self._version:
+        if versions == self._version:  # the one number of the whole database, as nearly always where there is one
+            if len(self.found) >= RECORDS_KEPT:
+                self.found, self.older = {}, self.found
+        elif isinstance(versions, int):
             self.clear()
-        elif len(self.found) >= RECORDS_KEPT:
-            self.found, self.older = {}, self.found
+        else:
+            self._begin_by_runtime(versions)
 
     def end_group(self, versions: Versions) -> None:
         """The group has landed; `versions` are those of its COMMIT."""
@@ -256,15 +257,10 @@ class Transaction:
         connection: Writing,
         records: Records,
         *,
-        host: int,
-        group: int,
-        now: float,
-        durability: DurabilityClass,
         limits: Limits,
         retention: Retention,
-        savepoints: bool,
     ) -> None:
-        """Bind one group's facts to the connection that writes it."""
+        """Bind it to the connection that writes; `begin` has the facts of each group. Made once: there is a group a commit."""
         self.one = connection.one
         self.all = connection.all
         self.readable = connection.readable
@@ -272,14 +268,12 @@ class Transaction:
         self.write = connection.write
         self.insert = connection.insert
         self.key = connection.key
-        self.host = host
-        self.group = group
-        self.now = now
-        self.durability = durability
+        self.host = self.group = 0
+        self.now = 0.0
+        self.durability = DurabilityClass.MEMORY
         self.limits = limits
         self.retention = retention
-        self.savepoints = savepoints
-        self.by_index = False
+        self.savepoints = self.by_index = False
         self.room: dict[int, int] = {}
         self.notes: dict[str, Any] = {}
         self.asked: set[LogicalRuntimeId] = set()
@@ -290,27 +284,25 @@ class Transaction:
         self._asked: list[Place] = []
         self._dirty: dict[Place, Callable[[], None]] = {}
 
+    def begin(self, host: int, group: int, now: float, durability: DurabilityClass, *, savepoints: bool) -> None:
+        """A group has begun. What a commit of an earlier one had is gone: it has ended, or `forget` was called."""
+        self.host = host
+        self.group = group
+        self.now = now
+        self.durability = durability
+        self.savepoints = savepoints
+        if self.room:
+            self.room = {}
+
     def beside(self, connection: Writing, records: Records) -> Transaction:
-        """The same group, for a strand of it with these records."""
-        strand = Transaction(
-            connection,
-            records,
-            host=self.host,
-            group=self.group,
-            now=self.now,
-            durability=self.durability,
-            limits=self.limits,
-            retention=self.retention,
-            savepoints=self.savepoints,
-        )
-        strand.room = self.room
-        return strand
+        """For a strand with these records; `follow` has the facts of its group."""
+        return Transaction(connection, records, limits=self.limits, retention=self.retention)
 
     def follow(self, group: Transaction) -> None:
-        """A strand, from `beside`, of a later group: whatever it had of an earlier one is gone."""
+        """A strand, from `beside`, of this group: whatever it had of an earlier one is gone."""
         self._end()
-        self.host, self.group, self.now, self.room = group.host, group.group, group.now, group.room
-        self.durability, self.limits, self.savepoints = group.durability, group.limits, group.savepoints
+        self.begin(group.host, group.group, group.now, group.durability, savepoints=group.savepoints)
+        self.room = group.room
 
     def record(self, kind: str, key: K, load: Callable[[Transaction, K], T]) -> T:
         """The record of a kind under `key`, loaded where it is not cached. One that is not there is asked for again."""

@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, Protocol, final
 
+import msgspec
 from attrs import frozen
 
 from tenure.persistence.model.values import DurabilityClass
@@ -187,9 +188,8 @@ class Group(Protocol):
 
 
 @final
-@frozen(kw_only=True, slots=True)
-class Begun:
-    """A group has begun.
+class Begun(msgspec.Struct, frozen=True, kw_only=True):
+    """A group has begun. A frozen struct, as `Commit`.
 
     Attributes:
         alive: Whether the host's row is neither closed nor lost. Only then were number and lease written, and only then may

@@ -14,7 +14,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import Enum
-from functools import cache
+from functools import cache, partial
 from operator import attrgetter, is_
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, NewType, TypeGuard, cast
@@ -285,8 +285,8 @@ def _instance(kind: type[Any]) -> Check:
         kinds = tuple(map(type, values))
         of_class = list(map(is_, values, defaults))
         found = [
-            check
-            for (sure, check), given, own in zip(all_checks(), kinds, of_class, strict=False)
+            (at, name, partial(_fits, check) if issubclass(given, int) else check)
+            for (sure, (at, name, check)), given, own in zip(all_checks(), kinds, of_class, strict=False)
             if not own and not any(given is each for each in sure)
         ]
         if len(known) < _SHAPES:
@@ -301,16 +301,20 @@ def _instance(kind: type[Any]) -> Check:
         shape = (*map(id, map(type, values)), *map(is_, values, defaults))
         found = known.get(shape)
         for at, name, each in left(values, shape) if found is None else found[1]:
-            given = values[at]
-            plain = each(given, name)
-            if type(plain) is int and not -INT_LIMIT <= plain < INT_LIMIT:
-                # It may be stored; an argument of a look-up that is larger finds nothing, which is an answer.
-                raise InvalidInput(detail="a whole number fits 64 bits", field=name)
-            if plain is not given:
+            plain = each(values[at], name)
+            if plain is not values[at]:
                 changed[name] = plain
         return attrs.evolve(value, **changed) if changed else value
 
     return check
+
+
+def _fits(check: Check, value: Any, field: str) -> Any:
+    """A field: it may be stored. An argument of a look-up that is larger finds nothing, which is an answer."""
+    plain = check(value, field)
+    if type(plain) is int and not -INT_LIMIT <= plain < INT_LIMIT:
+        raise InvalidInput(detail="a whole number fits 64 bits", field=field)
+    return plain
 
 
 def _sure(annotation: Any) -> list[Any]:

@@ -117,6 +117,7 @@ class ThreadExecutor:
         self._name = name
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._token: trio.lowlevel.TrioToken
         self._closed = False
         self.give_way = GiveWay()
 
@@ -130,22 +131,25 @@ class ThreadExecutor:
             thread = threading.Thread(target=self._serve, name=self._name, daemon=True)
             start_thread(thread.start, self._name)
             self._thread = thread
+            self._token = trio.lowlevel.current_trio_token()
             trio.lowlevel.add_instrument(self.give_way)
-        token = trio.lowlevel.current_trio_token()
         task = trio.lowlevel.current_task()
         waiting = True
 
         def deliver(result: outcome.Outcome[T]) -> None:
             self.give_way.working -= 1
             if waiting and heard is not None and isinstance(result, outcome.Value):
-                result = outcome.capture(_tell, heard, result.value)
+                try:
+                    heard(result.value)
+                except BaseException as exc:  # noqa: BLE001 - it is raised by the call
+                    result = outcome.Error(exc)
             if waiting:  # asked again: the listener may cancel the wait
                 trio.lowlevel.reschedule(task, result)
 
         def work() -> None:
             result = outcome.capture(function)
             try:
-                token.run_sync_soon(deliver, result)
+                self._token.run_sync_soon(deliver, result)
             except trio.RunFinishedError:
                 return  # the loop is gone, and with it every listener
 
@@ -181,8 +185,3 @@ class ThreadExecutor:
         self.give_way.watch(own_clock())
         while (work := self._work.get()) is not None:
             work()
-
-
-def _tell(heard: Heard[T], result: T) -> T:
-    heard(result)
-    return result

@@ -36,7 +36,7 @@ from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.reading.stopping import kind_of
 from tenure.persistence.seams.hooks import Hooks
 from tenure.persistence.seams.limits import Limits
-from tenure.persistence.seams.seams import Seams, read_clock
+from tenure.persistence.seams.seams import Seams
 
 from .host_row import HostKey, HostRegistry, Rejoined, is_lost
 from .starting import StartingGroup
@@ -125,6 +125,7 @@ class GroupRunner:
         self._strands = Strands(connection)
         self._refuses_at_once = connection.side_by_side is None
         self._looks_until = 0  # the group before which nothing is left to a unique index
+        self._leaves_to_index = False  # of the try on its way, and its commits of one change
         self._handlers: Mapping[type[Change], Handler] = {
             change: handler for facet in facets for change, handler in facet.handlers.items()
         }
@@ -136,14 +137,15 @@ class GroupRunner:
         self._durability = durability
         self._always_synced = durability.covers(DurabilityClass.DISK)
         self._limits = limits
-        self._retention = retention
         self._boot_clock = seams.boot_clock
         self.renewed_at = seams.boot_clock()
         self.rejoined: Rejoined | None = None
         self.elsewhere = NOWHERE
         self.hooks = Hooks()
         self.sync_s = 0.0
+        self._tx = Transaction(connection, self.records, limits=limits, retention=retention)
         self._current: int | None = None  # the commit that is carried out, where none is beside it
+        self._wrote = False  # whether one of the try on its way has written
 
     def run(self, group: int, commits: Sequence[Commit]) -> list[Outcome]:
         """Carry out one group and return the outcome of each commit; nothing is on disk before this returns.
@@ -160,7 +162,7 @@ class GroupRunner:
                 return self._run(group, commits, again=tries > 1)
             except Again as exc:
                 with suppress(Internal):  # a clock that shows no time any more: the count alone ends it
-                    now = read_clock(self._boot_clock)
+                    now = self._boot_clock()
                 give_up_at = min(give_up_at, now + self._limits.busy_s)
                 if now >= give_up_at or tries >= MOST_TRIES:
                     return [Contended(detail=f"the group was tried {tries} times: {exc}") for _ in commits]
@@ -182,10 +184,10 @@ class GroupRunner:
         left_out: dict[int, Outcome] = {}
         tried: dict[int, Outcome] = {}
         order = ONE_BY_ONE if again or self._connection.side_by_side is None else Order(side_by_side=True)
-        freed = False
+        freed, every = False, range(len(commits))
         try:
             while len(left_out) < len(commits):
-                waiting = [index for index in range(len(commits)) if index not in left_out]
+                waiting = [index for index in range(len(commits)) if index not in left_out] if left_out else every
                 tried = {}
                 try:
                     failed = self._attempt(group, commits, waiting, tried, order)
@@ -208,9 +210,9 @@ class GroupRunner:
                     left_out[failed.culprit] = failed.error
         except UnknownOutcome as exc:
             known = {**tried, **left_out}
-            doubt = [exc.in_doubt and not isinstance(known.get(at), Error) for at in range(len(commits))]
+            doubt = [exc.in_doubt and not isinstance(known.get(at), Error) for at in every]
             raise GroupBroken(str(exc), doubt, kind_of(exc)) from exc
-        return [left_out[index] for index in range(len(commits))]
+        return list(map(left_out.__getitem__, every))
 
     def _make_room(self, commits: int) -> bool:
         try:
@@ -223,7 +225,7 @@ class GroupRunner:
         self,
         group: int,
         commits: Sequence[Commit],
-        waiting: list[int],
+        waiting: Sequence[int],
         outcomes: dict[int, Outcome],
         order: Order,
     ) -> _Failed | None:
@@ -234,41 +236,29 @@ class GroupRunner:
             ReachesFurther: It was tried side by side, and rolled back.
         """
         try:
-            renewed_at = read_clock(self._boot_clock)
+            renewed_at = self._boot_clock()
         except Internal as exc:
             return _Failed(culprit=None, error=exc)
         synced = self._always_synced or (
             self._durability is DurabilityClass.OS and any(commits[index].always_synced for index in waiting)
         )
         self._current = None
-
-        def one(tx: Transaction, at: int, *, alone: bool) -> None:
-            self._current = at if alone else None
-            outcomes[at] = self._commit(tx, commits[at])
-
+        self._wrote = False
+        host, tx = self.host, self._tx
         try:
-            begun = self._connection.begin(
-                StartingGroup(self.host, group, [commits[index] for index in waiting], synced=synced)
-            )
+            tried = commits if len(waiting) == len(commits) else [commits[index] for index in waiting]
+            begun = self._connection.begin(StartingGroup(host, group, tried, synced=synced))
             self.elsewhere = begun.elsewhere
             self.records.begin_group(begun.versions)
             if not begun.alive:
                 self._check_lost()
                 raise Closed(what="store")  # noqa: TRY301 - one way out for whatever ends the whole try
-            tx = Transaction(
-                self._connection,
-                self.records,
-                host=self.host.host,
-                group=group,
-                now=begun.now,
-                durability=self._durability_of(synced=synced),
-                limits=self._limits,
-                retention=self._retention,
-                savepoints=order.savepoints,
-            )
-            carry_out(order.waves(commits, waiting), self._strands, tx, self.records, one)
+            durability = self._durability if self._always_synced or not synced else DurabilityClass.DISK
+            tx.begin(host.host, group, begun.now, durability, savepoints=order.savepoints)
+            self._leaves_to_index = self._refuses_at_once and not order.savepoints and group >= self._looks_until
+            self._carry_out(commits, waiting, outcomes, order)
             self._current = None
-            if True in [isinstance(each, CommitResult) and each.written for each in outcomes.values()]:
+            if self._wrote:
                 off = self.hooks.call is None
                 self.records.end_group(self._connection.commit() if off else self._timed_commit())
                 self.renewed_at = renewed_at
@@ -294,6 +284,21 @@ class GroupRunner:
             raise
         return None
 
+    def _carry_out(
+        self, commits: Sequence[Commit], waiting: Sequence[int], outcomes: dict[int, Outcome], order: Order
+    ) -> None:
+        if not order.side_by_side:
+            for at in waiting:
+                self._current = at
+                outcomes[at] = self._commit(self._tx, commits[at])
+            return
+
+        def one(tx: Transaction, at: int, *, alone: bool) -> None:
+            self._current = at if alone else None
+            outcomes[at] = self._commit(tx, commits[at])
+
+        carry_out(order.waves(commits, waiting), self._strands, self._tx, self.records, one)
+
     def _timed_commit(self) -> Versions:
         began = time.perf_counter()
         versions = self._connection.commit()
@@ -317,6 +322,8 @@ class GroupRunner:
             tx.flush()
             if tx.savepoints:
                 connection.release()
+            if result.written:
+                self._wrote = True
         except (DiskFull, UnknownOutcome, Again, FailedLate, ReachesFurther):
             raise
         except Exception as exc:
@@ -346,17 +353,18 @@ class GroupRunner:
         # The order of checks is law: fence, replay, expected revisions and claims, writes (design §3).
         if commit.runtime_id is not None:
             check_fence(tx, commit)
-        is_left_to_index = self._refuses_at_once and not tx.savepoints and tx.group >= self._looks_until
-        tx.by_index = is_left_to_index and len(commit.changes) == 1
-        if len(commit.changes) == 1:  # as below, for most contract verbs: without lists of one
-            change = commit.changes[0]
+        changes = commit.changes
+        if len(changes) == 1:  # as below, for most contract verbs: without lists of one
+            tx.by_index = self._leaves_to_index
+            change = changes[0]
             handler = self._handlers[type(change)]
             if handler.replay is not None and (known := handler.replay(tx, change)) is not None:
-                return CommitResult(group=tx.group, changes=commit.changes, values=(known,), written=False)
+                return CommitResult(group=tx.group, changes=changes, values=(known,), written=False)
             if handler.check is not None:
                 handler.check(tx, change)
-            return CommitResult(group=tx.group, changes=commit.changes, values=(handler.apply(tx, change),))
-        pairs: list[tuple[Handler, Change]] = [(self._handlers[type(change)], change) for change in commit.changes]
+            return CommitResult(group=tx.group, changes=changes, values=(handler.apply(tx, change),))
+        tx.by_index = False
+        pairs: list[tuple[Handler, Change]] = [(self._handlers[type(change)], change) for change in changes]
         for handler, change in pairs:
             if handler.replay is not None:
                 known = handler.replay(tx, change)
@@ -366,15 +374,11 @@ class GroupRunner:
             if handler.check is not None:
                 handler.check(tx, change)
         values: tuple[Any, ...] = tuple([handler.apply(tx, change) for handler, change in pairs])
-        return CommitResult(group=tx.group, changes=commit.changes, values=values)
-
-    def _durability_of(self, *, synced: bool) -> DurabilityClass:
-        if synced and self._durability is DurabilityClass.OS:
-            return DurabilityClass.DISK
-        return self._durability
+        return CommitResult(group=tx.group, changes=changes, values=values)
 
     def _roll_back(self) -> None:
         self.records.clear()  # first: whatever was changed in the cache is not on disk
+        self._tx.forget()
         self._connection.rollback()
 
     def _undo(self) -> None:

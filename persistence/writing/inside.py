@@ -14,7 +14,8 @@ from tenure.persistence.engines.engine import Row, SqlValue, Statements, WriteCo
 from tenure.persistence.seams.executors import Executor
 
 from .group import GroupRunner
-from .writer import CarryOut, Writer
+from .pending import CarryOut
+from .writer import Writer
 
 T = TypeVar("T")
 

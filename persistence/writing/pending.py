@@ -7,7 +7,7 @@ typed error, whatever happens to its caller. This is decided here alone: for acc
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from typing import Final, Protocol, final
 
@@ -54,6 +54,12 @@ class Rider(Protocol):
 FindRider = Callable[[Commit], tuple[Commit, Rider] | None]
 """Asked when the writer takes a commit: the commit with what goes along now, and who hears of that. It may not raise."""
 
+CarryOut = Callable[[int, Sequence[Commit]], list[Outcome]]
+"""Carries out the group of a number; see `GroupRunner.run`."""
+
+CarriedOut = list[Outcome] | BaseException
+"""What came of a group: the outcome of each commit, or what `GroupRunner.run` has raised."""
+
 CALLBACK_FAILED: Final = "the owner of a landed commit could not publish it"
 
 OF_ALL: Final = (StoreBroken, Closed, DiskFull, Contended)
@@ -99,7 +105,6 @@ class Pending:
         self.weight = commit.weight
         self.find_rider = find_rider
         self._rider: Rider | None = None
-        self._alone = commit
         self._judge = judge
         self._on_settled = on_settled
         self._outcome: Outcome | None = None
@@ -174,6 +179,7 @@ class Pending:
         if self.find_rider is not None:
             along = self.find_rider(self.commit)
             if along is not None:
+                self._alone = self.commit
                 self.commit, self._rider = along
 
     def goes_alone(self, outcome: Outcome) -> bool:
@@ -233,6 +239,14 @@ class Pending:
     def _unpark(self, _: object) -> trio.lowlevel.Abort:
         self._parked = None
         return trio.lowlevel.Abort.SUCCEEDED
+
+
+def come_of(carry_out: CarryOut, group: int, commits: Sequence[Commit]) -> CarriedOut:
+    """On the executor: carry a group out."""
+    try:
+        return carry_out(group, commits)
+    except BaseException as exc:  # noqa: BLE001 - the writer says what it means
+        return exc
 
 
 def take_group(queue: deque[Pending], room: Room, limits: Limits) -> list[Pending]:

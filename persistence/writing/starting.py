@@ -30,9 +30,11 @@ class StartingGroup:
         self.number = number
         self.synced = synced
         self.size = len(commits)
-        if self.size == 1 == len(commits[0].changes):
-            self.size = commits[0].changes[0].row_count
         self._commits = commits
+        if self.size == 1:
+            changes = commits[0].changes
+            if len(changes) == 1:
+                self.size = changes[0].row_count
 
     @property
     def written(self) -> Collection[str]:

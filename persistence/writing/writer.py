@@ -19,7 +19,6 @@ from threading import get_ident
 from typing import TypeVar, final
 
 import trio
-from outcome import Outcome as Captured, capture
 
 from tenure.errors import Closed, StoreBroken
 from tenure.persistence.commits.commit import Commit, CommitResult
@@ -36,15 +35,11 @@ from .group import GroupBroken, GroupRunner, Outcome
 from .host_row import Rejoined
 from .lone.lone import Lone
 from .lost import between_groups
-from .pending import CALLBACK_FAILED, FindRider, Pending, take_group
+from .pending import CALLBACK_FAILED, CarriedOut, CarryOut, FindRider, Pending, come_of, take_group
 from .room import Room
 from .statistics import WriterStatistics, statistics_of
 
 T = TypeVar("T")
-
-
-CarryOut = Callable[[int, Sequence[Commit]], list[Outcome]]
-"""Carries out the group of a number; see `GroupRunner.run`."""
 
 
 @final
@@ -80,6 +75,7 @@ class Writer:
         self._kind: type[StoreBroken] = StoreBroken
         self._was_woken = False
         self._shield = trio.CancelScope(shield=True)
+        self._given_up = False
         self.broken: StoreBroken | None = None
         self.broke_unheard = False
         self.broken_event = trio.Event()
@@ -188,6 +184,7 @@ class Writer:
         try:
             serves = True
             while serves:
+                self._given_up = False
                 # Callers must hear of a group that is carried out. One shield until a group is given up: one each costs.
                 with trio.CancelScope(shield=True) as self._shield:
                     serves = await self._serve()
@@ -201,8 +198,8 @@ class Writer:
             self.broken_event.set()
 
     async def _serve(self) -> bool:
-        """Serve until the shield was cancelled, or to the end; whether it goes on."""
-        while self.broken is None and not self._shield.cancel_called:
+        """Serve until the group on its way is given up, or to the end; whether it goes on."""
+        while self.broken is None and not self._given_up:
             asked = self._queue or self._closing or self._was_woken or self._stop_behind_group
             if asked and self._turn.take_or_ask(self):
                 try:
@@ -260,6 +257,7 @@ class Writer:
         self._closing = True
         self._room.close()
         self._wakeup.set()
+        self._given_up = True
         self._shield.cancel()
 
     def abandon_waiting(self) -> None:
@@ -290,28 +288,26 @@ class Writer:
         self._progress.taken, self._progress.since = batch, time.perf_counter()
         group = self._progress.group + 1
         commits = [pending.commit for pending in batch]
-        arrived = functools.partial(
-            self.arrived, group, batch
-        )  # it answers the callers, a turn of the loop before this
-        await self._executor.run(lambda: capture(self.carry_out, group, commits), arrived)
+        answer = functools.partial(self.arrived, group, batch)  # it answers the callers, a turn of the loop before this
+        await self._executor.run(functools.partial(come_of, self.carry_out, group, commits), answer)
         if self.broken is None and self._housekeeping is not None and self._housekeeping.is_due:
             await self._keep_house()
         self._progress.since = None
         return True
 
-    def arrived(self, group: int, batch: list[Pending], carried_out: Captured[list[Outcome]]) -> None:
+    def arrived(self, group: int, batch: list[Pending], found: CarriedOut) -> None:
         """See `Serving.arrived`."""
         if self.broken is not None:
             return  # it broke while the disk did not answer, and every waiter has its answer
-        try:
-            outcomes = carried_out.unwrap()
-        except GroupBroken as exc:
-            self._kind = exc.kind
-            self._stop(str(exc), in_doubt=[each for each, doubt in zip(batch, exc.in_doubt, strict=True) if doubt])
-        except Exception as exc:  # noqa: BLE001 - a defect of ours: it is not known how far the group came
-            self._stop(f"the group failed: {named(exc)}", in_doubt=batch)
+        if isinstance(found, list):
+            self._tell(group, batch, found)
+        elif isinstance(found, GroupBroken):
+            self._kind = found.kind
+            self._stop(str(found), in_doubt=[each for each, doubt in zip(batch, found.in_doubt, strict=True) if doubt])
+        elif isinstance(found, Exception):  # a defect of ours: it is not known how far the group came
+            self._stop(f"the group failed: {named(found)}", in_doubt=batch)
         else:
-            self._tell(group, batch, outcomes)
+            raise found
 
     async def _keep_house(self) -> None:
         # After the answers: what is on disk does not wait for a checkpoint to be acknowledged.
@@ -324,7 +320,14 @@ class Writer:
             self._stop(str(exc), in_doubt=())
 
     def _tell(self, group: int, batch: list[Pending], outcomes: list[Outcome]) -> None:
-        self._hear_of_host()
+        runner = self._runner
+        # What was lost is cancelled before the lease counts as renewed and before anybody hears of this group: between
+        # the two a step of a lost runtime could begin.
+        rejoined = runner.rejoined
+        if rejoined is not None:
+            runner.rejoined = None
+            self._hear_of_host(rejoined)
+        self.renewed_at = runner.renewed_at
         landed = len([each for each in outcomes if type(each) is CommitResult and each.written])
         if landed:
             made = self._progress  # as its `landed`, which is a call for each group
@@ -349,18 +352,13 @@ class Writer:
         if landed and self.hooks.call is not None:
             self.hooks.call(GroupLanded(commits=landed, seconds=self._progress.seconds, sync_s=self._runner.sync_s))
 
-    def _hear_of_host(self) -> None:
-        # What was lost is cancelled before the lease counts as renewed and before anybody hears of this group: between
-        # the two a step of a lost runtime could begin.
-        rejoined, self._runner.rejoined = self._runner.rejoined, None
-        if rejoined is not None:
-            self.host = rejoined.host
-            if self.on_rejoined is not None:
-                try:
-                    self.on_rejoined(rejoined)
-                except Exception as exc:  # noqa: BLE001 - who waits for this group gets its answer all the same
-                    self.stop_behind_group(f"{CALLBACK_FAILED}: {named(exc)}")
-        self.renewed_at = self._runner.renewed_at
+    def _hear_of_host(self, rejoined: Rejoined) -> None:
+        self.host = rejoined.host
+        if self.on_rejoined is not None:
+            try:
+                self.on_rejoined(rejoined)
+            except Exception as exc:  # noqa: BLE001 - who waits for this group gets its answer all the same
+                self.stop_behind_group(f"{CALLBACK_FAILED}: {named(exc)}")
 
     def _hear_of_past(self, result: CommitResult) -> None:
         try:

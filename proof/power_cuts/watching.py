@@ -36,7 +36,7 @@ from tenure.persistence.writing.group import (
     Outcome,
 )
 from tenure.persistence.writing.inside import Inside
-from tenure.persistence.writing.writer import CarryOut
+from tenure.persistence.writing.pending import CarryOut
 from tenure.testing.history import Witness
 from tenure.testing.observing import seen
 

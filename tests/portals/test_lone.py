@@ -23,7 +23,7 @@ from tenure.persistence.engines.engine import UnknownOutcome
 from tenure.persistence.seams.executors import ThreadExecutor
 from tenure.persistence.writing.inside import Inside
 from tenure.persistence.writing.lone.turn import Turn
-from tenure.persistence.writing.writer import CarryOut
+from tenure.persistence.writing.pending import CarryOut
 from tenure.portals.portal import Portal
 from tenure.sync.front import way
 

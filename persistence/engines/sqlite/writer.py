@@ -179,14 +179,14 @@ class Writer(Connection):
     def _begin(self, *, synced: bool) -> None:
         self._keeps = False
         self._look()  # beside another log or index not a byte is written
-        self._set_synced(synced=synced)
+        if synced is not self._synced_now:
+            self._set_synced(synced=synced)
         self._execute("BEGIN IMMEDIATE")
 
     def _set_synced(self, *, synced: bool) -> None:
-        if self._durability is not DurabilityClass.DISK and synced is not self._synced_now:
-            # Before BEGIN: SQLite ignores the pragma inside a transaction.
-            self._execute(f"PRAGMA synchronous={'FULL' if synced else SYNCHRONOUS[self._durability]}")
-            self._synced_now = synced
+        # Before BEGIN: SQLite ignores the pragma inside a transaction.
+        self._execute(f"PRAGMA synchronous={'FULL' if synced else SYNCHRONOUS[self._durability]}")
+        self._synced_now = synced
 
     def commit(self) -> int:
         """See `WriteConnection.commit`."""
@@ -286,7 +286,8 @@ class Writer(Connection):
         if self.size_bytes > most_bytes:
             return False
         self._look()
-        self._set_synced(synced=True)
+        if not self._synced_now:
+            self._set_synced(synced=True)
         self._keys.forget()
         try:
             self._db.execute("PRAGMA temp_store=FILE")  # it makes a whole copy first

@@ -11,12 +11,11 @@ host has lost, what owners must hear. The turn is given back when that was done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Protocol, final
 
 import trio
-from outcome import Outcome as Captured, Value, capture
 
 from tenure.errors import StoreBroken
 from tenure.persistence.commits.commit import Commit, CommitResult
@@ -24,7 +23,14 @@ from tenure.persistence.engines.housekeeping import Housekeeping
 from tenure.persistence.model.texts import named
 from tenure.persistence.seams.executors import Executor, Posted
 from tenure.persistence.writing.group import GroupRunner, Outcome
-from tenure.persistence.writing.pending import CALLBACK_FAILED, Judge, Pending
+from tenure.persistence.writing.pending import (
+    CALLBACK_FAILED,
+    CarriedOut,
+    CarryOut,
+    Judge,
+    Pending,
+    come_of,
+)
 
 from .progress import Progress
 from .turn import Turn
@@ -33,7 +39,7 @@ from .turn import Turn
 class Serving(Judge, Protocol):
     """The writer, as a lone commit sees it."""
 
-    carry_out: Callable[[int, Sequence[Commit]], list[Outcome]]
+    carry_out: CarryOut
     renewed_at: float
     broken: StoreBroken | None
 
@@ -42,7 +48,7 @@ class Serving(Judge, Protocol):
         """Whether anything waits for the writer's task, or hears from it of each group, or it takes nothing more."""
         ...
 
-    def arrived(self, group: int, batch: list[Pending], carried_out: Captured[list[Outcome]]) -> None:
+    def arrived(self, group: int, batch: list[Pending], found: CarriedOut) -> None:
         """On the loop: a group has its outcomes."""
         ...
 
@@ -116,10 +122,10 @@ class Lone:
         if pending is None:
             return
         group = self._progress.group + 1
-        carried_out = capture(self._writer.carry_out, group, [pending.commit])
-        landed = _landed(carried_out)
+        found = come_of(self._writer.carry_out, group, [pending.commit])
+        landed = _landed(found)
         if landed is None or self._runner.rejoined is not None or self._writer.broken is not None:
-            self._tell(partial(self._arrived, group, pending, carried_out))
+            self._tell(partial(self._arrived, group, pending, found))
             return
         self._writer.renewed_at = self._runner.renewed_at
         if landed.written:
@@ -140,9 +146,9 @@ class Lone:
         if is_waited_for:
             self._tell(pending.unpark)
 
-    def _arrived(self, group: int, pending: Pending, carried_out: Captured[list[Outcome]]) -> None:
+    def _arrived(self, group: int, pending: Pending, found: CarriedOut) -> None:
         try:
-            self._writer.arrived(group, [pending], carried_out)
+            self._writer.arrived(group, [pending], found)
         except BaseException as exc:  # noqa: BLE001 - as where the writer's task fails; the loop goes on, to close the store
             self._writer.stop_in_doubt(f"the writer failed: {named(exc)}")
         self._progress.end()
@@ -167,9 +173,9 @@ def _claimed(claim: list[Pending]) -> Pending | None:
         return None
 
 
-def _landed(carried_out: Captured[list[Outcome]]) -> CommitResult | None:
+def _landed(found: CarriedOut) -> CommitResult | None:
     """The result of a commit that landed and wrote past no owner; None for all else."""
-    if not isinstance(carried_out, Value):
+    if isinstance(found, BaseException):
         return None
-    (result,) = carried_out.value
+    (result,) = found
     return result if type(result) is CommitResult and not result.past else None

@@ -39,6 +39,6 @@ class Turn:
 
     def give_back(self, taker: object) -> bool:
         """Give it back, where this one has it. Whether the writer's task waits for it."""
-        if self.is_of(taker):
+        if self._holder.get(_TURN) is taker:
             del self._holder[_TURN]
         return self._is_asked_for

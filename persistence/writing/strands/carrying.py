@@ -77,8 +77,7 @@ class _Carried:
         self.records.clear()
         if self._tx is None:
             self._tx = tx.beside(self._rows, self.records)
-        else:
-            self._tx.follow(tx)
+        self._tx.follow(tx)
 
     def __call__(self) -> None:
         """Its commits, one after another."""

@@ -37,7 +37,7 @@ class MemoryFiles:
         """See `Files.identity`."""
         return str(self._file(path)[1].number)
 
-    def names_stamp(self, folder: str) -> None:  # noqa: ARG002 - as `Files` has it
+    def names_stamp(self, folder: str, known: object | None = None) -> None:  # noqa: ARG002 - as `Files` has it
         """See `Files.names_stamp`."""
         return
 

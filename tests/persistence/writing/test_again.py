@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -26,6 +26,7 @@ from tests.kit.stores import OpenMode, landed, message, name, own, ownership, se
 pytestmark = pytest.mark.sqlite("makes the connection of SQLite give groups back")
 
 Conflict = Callable[[int], list[int]]
+Heard = dict[str, Callable[[str, Mapping[str, Any]], None]]
 
 
 @pytest.fixture
@@ -123,26 +124,47 @@ Failure = Callable[[type[Exception], int], list[int]]
 
 
 @pytest.fixture
-def failure(monkeypatch: pytest.MonkeyPatch) -> Failure:
+def heard(monkeypatch: pytest.MonkeyPatch) -> Heard:
+    """What is called before a statement, by the method that executes it; what it raises, the statement raises.
+
+    In place before the store opens: its transaction takes the methods as they are then.
+    """
+    heard: Heard = {}
+
+    def around(method: str) -> None:
+        execute = getattr(Writer, method)
+
+        def hear(writer: Writer, named: str, /, **parameters: Any) -> Any:
+            if method in heard:
+                heard[method](named, parameters)
+            return execute(writer, named, **parameters)
+
+        monkeypatch.setattr(Writer, method, hear)
+
+    around("one")
+    around("write")
+    return heard
+
+
+@pytest.fixture
+def failure(heard: Heard) -> Failure:
     """Has the engine raise so many times at a statement that accepts write; returns a list that grows with each one."""
-    write = Writer.write
 
     def failure(kind: type[Exception], times: int) -> list[int]:
         failed: list[int] = []
 
-        def refuse(writer: Writer, named: str, /, **parameters: Any) -> None:
+        def refuse(named: str, _: object) -> None:
             if named == "inputs.insert_payload" and len(failed) != times:
                 failed.append(1)
                 raise kind("as the engine says")
-            write(writer, named, **parameters)
 
-        monkeypatch.setattr(Writer, "write", refuse)
+        heard["write"] = refuse
         return failed
 
     return failure
 
 
-async def test_a_statement_that_gives_the_group_back_has_all_of_it_tried_again(store: Store, failure: Failure) -> None:
+async def test_a_statement_that_gives_the_group_back_has_all_of_it_tried_again(failure: Failure, store: Store) -> None:
     await own(store)
     failed = failure(Again, 3)
 
@@ -158,19 +180,16 @@ async def test_a_statement_that_gives_the_group_back_has_all_of_it_tried_again(s
     assert await landed(store, "m") == ["m"]
 
 
-async def test_an_error_that_comes_late_is_not_that_of_the_commit_that_hears_it(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_error_that_comes_late_is_not_that_of_the_commit_that_hears_it(heard: Heard, store: Store) -> None:
     await own(store)
-    one, late = Writer.one, [True]
+    late = [True]
 
-    def hear(writer: Writer, named: str, /, **parameters: Any) -> Any:
+    def hear(_: str, parameters: Mapping[str, Any]) -> None:
         if late and parameters.get("runtime_id") == "nobody":
             late.clear()
             raise FailedLate("a statement of the commit before")
-        return one(writer, named, **parameters)
 
-    monkeypatch.setattr(Writer, "one", hear)
+    heard["one"] = hear
 
     outcomes = await settle_all(
         [
@@ -184,7 +203,7 @@ async def test_an_error_that_comes_late_is_not_that_of_the_commit_that_hears_it(
     assert await landed(store, "m") == ["m"]
 
 
-async def test_an_error_that_is_late_with_savepoints_too_ends_its_own_commit(store: Store, failure: Failure) -> None:
+async def test_an_error_that_is_late_with_savepoints_too_ends_its_own_commit(failure: Failure, store: Store) -> None:
     await own(store)
     token = await own(store, "b")
     failure(FailedLate, -1)
@@ -202,18 +221,17 @@ async def test_an_error_that_is_late_with_savepoints_too_ends_its_own_commit(sto
 
 
 async def test_what_a_savepoint_says_at_its_end_is_the_error_of_its_commit(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    heard: Heard, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await own(store)
-    write, release = Writer.write, Writer.release
+    release = Writer.release
     late: list[int] = []
 
-    def write_late(writer: Writer, named: str, /, **parameters: Any) -> None:
+    def write_late(named: str, parameters: Mapping[str, Any]) -> None:
         if named == "inputs.insert_payload" and parameters["payload"] == b'"bad"':
-            if not writer_saves(writer):
+            if not saving:
                 raise FailedLate("whose it was is not known")
             late.append(1)
-        write(writer, named, **parameters)
 
     def release_late(writer: Writer) -> None:
         if late:
@@ -224,14 +242,11 @@ async def test_what_a_savepoint_says_at_its_end_is_the_error_of_its_commit(
     saving: list[int] = []
     savepoint = Writer.savepoint
 
-    def writer_saves(_writer: Writer) -> bool:
-        return bool(saving)
-
     def begin_saving(writer: Writer) -> None:
         saving.append(1)
         savepoint(writer)
 
-    monkeypatch.setattr(Writer, "write", write_late)
+    heard["write"] = write_late
     monkeypatch.setattr(Writer, "release", release_late)
     monkeypatch.setattr(Writer, "savepoint", begin_saving)
 

@@ -58,8 +58,9 @@ class Nothing:
 
 def group_with(records: Records) -> Transaction:
     connection: Any = Nothing()
-    facts: dict[str, Any] = {"durability": DurabilityClass.DISK, "limits": Limits(), "retention": Retention()}
-    return Transaction(connection, records, host=1, group=1, now=0.0, savepoints=False, **facts)
+    transaction = Transaction(connection, records, limits=Limits(), retention=Retention())
+    transaction.begin(1, 1, 0.0, DurabilityClass.DISK, savepoints=False)
+    return transaction
 
 
 def in_hand(store: Store) -> set[Any]:

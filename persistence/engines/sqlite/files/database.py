@@ -167,8 +167,8 @@ class DatabaseFiles:
         if self._names is None:
             return
         try:
-            stamp = self._files.names_stamp(self._folder)
-            if stamp is not None and stamp == self._stamp:
+            stamp = self._files.names_stamp(self._folder, self._stamp)
+            if stamp is not None and stamp is self._stamp:
                 return  # no name in the folder has changed since all of them were looked at
             for name, path in self._paths():
                 self._check_name(path, getattr(self._names, name), name)

@@ -47,8 +47,11 @@ class Files(Protocol):
         """What distinguishes the file that has this name from every other one that exists."""
         ...
 
-    def names_stamp(self, folder: str) -> object | None:
-        """What changes whenever a name in the folder comes, goes or leads elsewhere; None while it cannot be relied on."""
+    def names_stamp(self, folder: str, known: object | None = None) -> object | None:
+        """What changes whenever a name in the folder comes, goes or leads elsewhere; None while it cannot be relied on.
+
+        It is `known` itself, which an earlier call has returned, where nothing has changed since.
+        """
         ...
 
     def written_stamp(self, path: str) -> object | None:
@@ -160,11 +163,14 @@ class OsFiles:
         """See `Files.identity`."""
         return identity_of(os.stat(path))  # noqa: PTH116 - asked often: a third of the time of Path.stat
 
-    def names_stamp(self, folder: str) -> object | None:
+    def names_stamp(self, folder: str, known: object | None = None) -> object | None:
         """See `Files.names_stamp`. The system's clock of names is coarse: a stamp counts when it is old enough."""
         found = os.stat(folder)  # noqa: PTH116 - asked twice for every group
         changed = found.st_ctime_ns  # mtime can be set back, by rsync and tar; this one cannot
-        return (found.st_dev, found.st_ino, changed) if is_settled(changed, time.time_ns()) else None
+        stamp = found.st_dev, found.st_ino, changed
+        if stamp == known:
+            return known  # it was old enough then
+        return stamp if is_settled(changed, time.time_ns()) else None
 
     def written_stamp(self, path: str) -> object | None:
         """See `Files.written_stamp`. Two writes in one tick of the system's clock may have one stamp."""
