@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import Enum
 from functools import cache, partial
-from operator import attrgetter, is_
+from itertools import compress, repeat
+from operator import attrgetter, call, is_
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, NewType, TypeGuard, cast
 
@@ -40,8 +41,11 @@ _SHAPES: Final = 64
 Check = Callable[[Any, str], Any]
 """Takes a value and the name of its field; returns the plain value, or raises `InvalidInput`."""
 
-_FieldCheck = tuple[int, str, Check]
-"""Of a field its place, its name and its check."""
+carry_out: Final = cast("Callable[[Check, Any, str], Any]", call)
+"""Carries out a check of a value, for `map`: checks, values and names of fields."""
+
+_Left = tuple[list[bool], list[str], list[Check]]
+"""What is left to look at in an instance: of each field whether, and of those the names and the checks."""
 
 
 def check_of(annotation: Any) -> Check:
@@ -218,7 +222,7 @@ def _member(kind: type[Enum]) -> Check:
 def _items(item: Check, kinds: tuple[type[Any], ...] | None) -> Check:
     def check(value: Any, field: str) -> tuple[Any, ...]:
         if _is_tuple(value):  # itself, where nothing in it has to be changed: what holds it need not be made anew
-            plain = [item(each, field) for each in value]
+            plain = list(map(item, value, repeat(field)))
             return value if all(map(is_, plain, value)) else tuple(plain)
         if isinstance(value, str | bytes | bytearray) or not isinstance(value, kinds or (Iterable,)):
             raise not_a(value, "a list or another iterable", field)
@@ -271,24 +275,26 @@ def _instance(kind: type[Any]) -> Check:
     defaults = [object() if each.default is attrs.NOTHING else each.default for each in fields]
     # By the identities of the types, which are kept beside: a class of a caller's may say that it equals any other. Then, of
     # each value, whether it is what the class gives itself, also where it says that there is none yet.
-    known: dict[tuple[int, ...], tuple[tuple[type, ...], list[_FieldCheck]]] = {}
+    known: dict[tuple[int, ...], tuple[tuple[type, ...], _Left]] = {}
 
     @cache
-    def all_checks() -> list[tuple[list[Any], _FieldCheck]]:
+    def all_checks() -> list[tuple[list[Any], str, Check]]:
         hints = typing.get_type_hints(kind)
-        return [
-            (_sure(hints[each.name]), (at, each.name, check_of(hints[each.name]))) for at, each in enumerate(fields)
-        ]
+        return [(_sure(hints[each.name]), each.name, check_of(hints[each.name])) for each in fields]
 
-    def left(values: tuple[Any, ...], shape: tuple[int, ...]) -> list[_FieldCheck]:
+    def left(values: tuple[Any, ...], shape: tuple[int, ...]) -> _Left:
         """What is looked at in values of this shape. As nearly all instances have the same: kept for some."""
         kinds = tuple(map(type, values))
         of_class = list(map(is_, values, defaults))
-        found = [
-            (at, name, partial(_fits, check) if issubclass(given, int) else check)
-            for (sure, (at, name, check)), given, own in zip(all_checks(), kinds, of_class, strict=False)
-            if not own and not any(given is each for each in sure)
+        looked_at = [
+            not own and not any(given is each for each in sure)
+            for (sure, _, _), given, own in zip(all_checks(), kinds, of_class, strict=False)
         ]
+        checks = [
+            (name, partial(_fits, check) if issubclass(given, int) else check)
+            for (_, name, check), given in compress(zip(all_checks(), kinds, strict=False), looked_at)
+        ]
+        found = looked_at, [name for name, _ in checks], [check for _, check in checks]
         if len(known) < _SHAPES:
             known[shape] = kinds, found
         return found
@@ -296,15 +302,19 @@ def _instance(kind: type[Any]) -> Check:
     def check(value: Any, field: str) -> Any:
         if type(value) is not kind:
             raise not_a(value, f"a {kind.__name__}", field)
-        changed: dict[str, Any] = {}
         values = read(value)
         shape = (*map(id, map(type, values)), *map(is_, values, defaults))
         found = known.get(shape)
-        for at, name, each in left(values, shape) if found is None else found[1]:
-            plain = each(values[at], name)
-            if plain is not values[at]:
-                changed[name] = plain
-        return attrs.evolve(value, **changed) if changed else value
+        at, names, checks = left(values, shape) if found is None else found[1]
+        if not names:
+            return value
+        given = list(compress(values, at))
+        plain = list(map(carry_out, checks, given, names))
+        if all(map(is_, plain, given)):
+            return value
+        return attrs.evolve(
+            value, **{name: new for name, new, old in zip(names, plain, given, strict=True) if new is not old}
+        )
 
     return check
 

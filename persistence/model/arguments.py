@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar, cast
 
 from tenure.errors import InvalidInput
 
-from .annotations import Check, check_of, plain_text
+from .annotations import Check, carry_out, check_of, plain_text
 from .numbers import not_a
 
 KEY_LIMIT: Final = 500
@@ -65,17 +65,17 @@ def _wrapped(method: FunctionType) -> Callable[..., Any]:
     rest = next((each.name for each in parameters if each.kind is inspect.Parameter.VAR_POSITIONAL), "")
 
     @cache
-    def checks() -> tuple[dict[str, Check], list[tuple[str, Check]]]:
+    def checks() -> tuple[dict[str, Check], list[Check]]:
         # At the first call: annotations may name what is defined later. By name, and those of `places` in their order.
         hints = typing.get_type_hints(method)
         named = [each.name for each in parameters if each.kind is not inspect.Parameter.VAR_KEYWORD]
         known = {name: check_of(hints.get(name, Any)) for name in named}
-        return known, [(name, known[name]) for name in places]
+        return known, [known[name] for name in places]
 
     def plain(arguments: tuple[Any, ...], named: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         known, by_place = checks()
         if not named and len(arguments) <= len(places):
-            return [check(value, name) for value, (name, check) in zip(arguments, by_place, strict=False)], named
+            return list(map(carry_out, by_place, arguments, places)), named
         given: list[Any] = []
         for place, value in enumerate(arguments):
             name = places[place] if place < len(places) else rest  # one too many is Python's own TypeError
@@ -87,8 +87,7 @@ def _wrapped(method: FunctionType) -> Callable[..., Any]:
         @wraps(method)
         async def verb(self: Any, *arguments: Any, **named: Any) -> Any:
             if len(arguments) == 1 and not named and places:  # as most: no list of one, and no call for it
-                name, check = checks()[1][0]
-                return await method(self, check(arguments[0], name))
+                return await method(self, checks()[1][0](arguments[0], places[0]))
             given, by_name = plain(arguments, named)
             return await method(self, *given, **by_name)
 

@@ -184,10 +184,11 @@ class GroupRunner:
         left_out: dict[int, Outcome] = {}
         tried: dict[int, Outcome] = {}
         order = ONE_BY_ONE if again or self._connection.side_by_side is None else Order(side_by_side=True)
-        freed, every = False, range(len(commits))
+        every = range(len(commits))
+        waiting: Sequence[int] = every
+        freed = False
         try:
-            while len(left_out) < len(commits):
-                waiting = [index for index in range(len(commits)) if index not in left_out] if left_out else every
+            while waiting:
                 tried = {}
                 try:
                     failed = self._attempt(group, commits, waiting, tried, order)
@@ -202,12 +203,14 @@ class GroupRunner:
                 # is left out, and the others are tried again.
                 if failed is None:
                     left_out.update(tried)
-                elif failed.is_full and not freed and (freed := self._make_room(len(commits))):
+                    break
+                if failed.is_full and not freed and (freed := self._make_room(len(commits))):
                     continue
-                elif failed.culprit is None or (failed.is_full and any(map(_is_full, left_out.values()))):
+                if failed.culprit is None or (failed.is_full and any(map(_is_full, left_out.values()))):
                     left_out.update({index: copy(failed.error) for index in waiting})
-                else:
-                    left_out[failed.culprit] = failed.error
+                    break
+                left_out[failed.culprit] = failed.error
+                waiting = [index for index in every if index not in left_out]
         except UnknownOutcome as exc:
             known = {**tried, **left_out}
             doubt = [exc.in_doubt and not isinstance(known.get(at), Error) for at in every]

@@ -93,6 +93,8 @@ class Pending:
         "weight",
     )
 
+    _alone: Commit  # what goes again without what went along
+
     def __init__(
         self,
         commit: Commit,
@@ -101,7 +103,7 @@ class Pending:
         find_rider: FindRider | None = None,
     ) -> None:
         """Made by the writer, in the caller's task: what measuring the commit raises is the caller's."""
-        self.commit = commit
+        self.commit: Commit = commit
         self.weight = commit.weight
         self.find_rider = find_rider
         self._rider: Rider | None = None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TypeVar, final
+from typing import Any, TypeVar, final
 
 import apsw
 import pytest
@@ -34,6 +35,8 @@ from tests.kit.statements import statements_heard
 T = TypeVar("T")
 
 INPUTS = 20
+
+Trace = Callable[[FrameType, str, Any], Any]
 
 
 async def remember(run: tenure.Run) -> None:
@@ -89,7 +92,7 @@ async def test_an_input_from_accept_to_consumption_is_two_commits() -> None:
         assert supervisor.statistics().commits - before == 2 * INPUTS
 
 
-CALLS = 260
+CALLS = 253
 """What one input calls of this library in the thread of the loop, from accept to its outcome, and a few to spare."""
 
 
@@ -114,7 +117,7 @@ async def test_an_input_calls_no_more_than_it_did() -> None:
     assert called / INPUTS <= CALLS, called / INPUTS
 
 
-CALLS_OF_A_PIECE = 380
+CALLS_OF_A_PIECE = 335
 """What one piece of queued work calls of this library, each commit in its own group, and a few to spare."""
 
 
@@ -123,8 +126,57 @@ async def test_a_piece_of_queued_work_calls_no_more_than_it_did() -> None:
 
     def count(frame: FrameType, event: str, _: object) -> None:
         nonlocal called
-        called += event == "call" and str(frame.f_globals.get("__name__")).startswith("tenure.")  # attrs' own too
+        called += event == "call" and is_ours(frame)
 
+    async with a_piece_of_work() as work:
+        sys.setprofile(count)
+        try:
+            for _ in range(INPUTS):
+                await work()
+        finally:
+            sys.setprofile(None)
+
+    assert called / INPUTS <= CALLS_OF_A_PIECE, called / INPUTS
+
+
+BYTECODES_OF_A_PIECE = 8_100
+"""What it executes of this library, and a few to spare."""
+
+
+async def test_a_piece_of_queued_work_executes_no_more_than_it_did() -> None:
+    executed = 0
+
+    def trace(frame: FrameType, _event: str, _: object) -> Trace | None:
+        if not is_ours(frame):
+            return None
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        return count
+
+    def count(_frame: FrameType, event: str, _: object) -> Trace:
+        nonlocal executed
+        executed += event == "opcode"
+        return count
+
+    before = sys.gettrace()
+    async with a_piece_of_work() as work:
+        sys.settrace(trace)
+        try:
+            for _ in range(INPUTS):
+                await work()
+        finally:
+            sys.settrace(before)
+
+    assert executed / INPUTS <= BYTECODES_OF_A_PIECE, executed / INPUTS
+
+
+def is_ours(frame: FrameType) -> bool:
+    """Of this library; attrs' own in it too."""
+    return str(frame.f_globals.get("__name__")).startswith("tenure.")
+
+
+@asynccontextmanager
+async def a_piece_of_work() -> AsyncGenerator[Callable[[], Awaitable[None]]]:
+    """Does a piece, of which the first ones were done: each commit in its own group, in the thread of the loop."""
     batch = tenure.QueuedWorkBatchDraft(
         session_id="s",
         delivery_policy=tenure.DeliveryPolicy.EARLIEST_SAFE_BOUNDARY,
@@ -143,14 +195,7 @@ async def test_a_piece_of_queued_work_calls_no_more_than_it_did() -> None:
 
         await work()
         await work()
-        sys.setprofile(count)
-        try:
-            for _ in range(INPUTS):
-                await work()
-        finally:
-            sys.setprofile(None)
-
-    assert called / INPUTS <= CALLS_OF_A_PIECE, called / INPUTS
+        yield work
 
 
 async def test_an_input_leaves_nothing_for_the_collector_of_cycles() -> None:

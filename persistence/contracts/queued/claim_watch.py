@@ -11,8 +11,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Final, final
 
-import msgspec
-
 from tenure.persistence.facets.queue.claims import StoredClaim
 from tenure.persistence.facets.queue.queue import Mark
 
@@ -24,43 +22,34 @@ _NONE: Final[frozenset[Mark]] = frozenset()
 
 
 @final
-class _Sighting(msgspec.Struct, frozen=True):
-    first_seen: float
-    ttl_s: float
-
-
-@final
 class ClaimWatch:
     """The claims of each session, and since when each has not been renewed. Only in memory."""
 
     def __init__(self, boot_clock: Callable[[], float]) -> None:
         """Nothing was seen yet."""
         self._clock = boot_clock
-        self._seen: OrderedDict[str, dict[Mark, _Sighting]] = OrderedDict()
+        self._seen: OrderedDict[str, dict[Mark, float]] = OrderedDict()  # when each has lapsed
 
     def lapsed(self, session_id: str) -> frozenset[Mark]:
         """The claims on work of a session that stood still for as long as they hold."""
-        sightings = self._seen.get(session_id)
-        if not sightings:
+        seen = self._seen.get(session_id)
+        if not seen:
             return _NONE
         now = self._clock()
-        lapsed = [mark for mark, each in sightings.items() if now - each.first_seen >= each.ttl_s]
+        lapsed = [mark for mark, lapse in seen.items() if lapse <= now]
         return frozenset(lapsed) if lapsed else _NONE
 
     def next_lapse_s(self) -> float | None:
         """Seconds until the next claim stood still for as long as it holds; None where none is seen that has not."""
         now = self._clock()
-        lapses = [each.first_seen + each.ttl_s - now for seen in self._seen.values() for each in seen.values()]
+        lapses = [lapse - now for seen in self._seen.values() for lapse in seen.values()]
         return min([lapse for lapse in lapses if lapse > 0], default=None)
 
     def note(self, session_id: str, claims: Iterable[StoredClaim]) -> None:
         """Take down the claims of a session as they were just seen."""
         before = self._seen.pop(session_id, {})
         now = self._clock()
-        noted = {
-            claim.mark: before.get(claim.mark) or _Sighting(first_seen=now, ttl_s=claim.ttl_ms / 1000)
-            for claim in claims
-        }
+        noted = {(mark := claim.mark): before.get(mark, now + claim.ttl_ms / 1000) for claim in claims}
         if noted:
             self._seen[session_id] = noted
         while len(self._seen) > SESSIONS_WATCHED:

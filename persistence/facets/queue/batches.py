@@ -219,10 +219,8 @@ def decode_row(row: Row) -> StoredBatch:
     """A row with all columns of a batch. Raises `Corrupt`."""
     name = name_of_batch(row[0])
     check_row(row, _TYPES, RECORD, name)
-    key, session_id, source_key, claim, delayed_until, fence, delivery, slot, merge, available_at, enqueued_at = row[
-        :11
-    ]
-    digest, scheme, payloads = row[11:]
+    key, session_id, source_key, claim, delayed_until, fence, delivery, slot, merge, *more = row
+    available_at, enqueued_at, digest, scheme, payloads = more
     computed = seal(key, session_id, source_key, delivery, slot, merge, available_at, enqueued_at, payloads)
     check_digest(computed, digest, scheme, RECORD, name)
     # One that was claimed before may wait for its next attempt; `verify` compares that with its failure.
