@@ -300,7 +300,7 @@ class Transaction:
 
     def follow(self, group: Transaction) -> None:
         """A strand, from `beside`, of this group: whatever it had of an earlier one is gone."""
-        self._end()
+        self.forget()
         self.begin(group.host, group.group, group.now, group.durability, savepoints=group.savepoints)
         self.room = group.room
 
@@ -342,19 +342,21 @@ class Transaction:
 
     def flush(self) -> None:
         """Write what was asked for: the end of a commit."""
-        for write in self._dirty.values():
-            write()
+        if self._dirty:
+            for write in self._dirty.values():
+                write()
+            self._dirty.clear()
         self._end()
 
     def forget(self) -> None:
         """Drop pending writes and whatever this commit had cached: it failed."""
         for place in self._asked:
             self._records.drop(place)
+        self._dirty.clear()
         self._end()
 
     def _end(self) -> None:
         self._asked.clear()
-        self._dirty.clear()
         if self.notes:
             self.notes.clear()
         if self.asked:

@@ -103,6 +103,10 @@ class MergeKey:
         return cls(kind=MergeKind.GROUP, group_name=name)
 
 
+_NEVER: Final = MergeKey.never()
+"""One for all drafts: the door knows it again, and has nothing to look at."""
+
+
 @final
 @frozen(kw_only=True, slots=True)
 class QueuedWorkPayload:
@@ -137,7 +141,7 @@ class QueuedWorkBatchDraft:
     slot_policy: SlotPolicy = SlotPolicy.EXCLUSIVE
     payloads: tuple[QueuedWorkPayload, ...]
     source_key: str | None = None
-    merge_key: MergeKey = field(factory=MergeKey)
+    merge_key: MergeKey = _NEVER
     available_at_ms: int = 0
 
 
