@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar, final
 
 from attrs import frozen
@@ -195,6 +195,10 @@ class Writing(Statements, Protocol):
         """See `WriteConnection.insert`."""
         ...
 
+    def insert_all(self, name: str, /, **columns: Sequence[SqlValue]) -> None:
+        """See `WriteConnection.insert_all`."""
+        ...
+
     def key(self, table: str, /) -> int:
         """See `WriteConnection.key`."""
         ...
@@ -238,6 +242,7 @@ class Transaction:
         "group",
         "host",
         "insert",
+        "insert_all",
         "key",
         "limits",
         "notes",
@@ -267,6 +272,7 @@ class Transaction:
         self.run = connection.run
         self.write = connection.write
         self.insert = connection.insert
+        self.insert_all = connection.insert_all
         self.key = connection.key
         self.host = self.group = 0
         self.now = 0.0

@@ -229,15 +229,16 @@ class WriteConnection(Reading, Querying, Protocol):
         """
         ...
 
+    def insert_all(self, name: str, /, **columns: Sequence[SqlValue]) -> None:
+        """`insert` of rows that are given by column: one row for each place, in their order, and under rising keys."""
+        ...
+
     def key(self, table: str, /) -> int:
         """A new key of a table whose rows come by `insert`. Raises `CounterOverflow`. It need not be used."""
         ...
 
     def raw(self, sql: str, parameters: Sequence[SqlValue] = (), /) -> list[Row]:
-        """Execute any SQL of the engine, unnamed and unchecked; its rows. For tests and the proof (`writing.inside`).
-
-        Raises `NotStorable`; else what the driver raises.
-        """
+        """Execute any SQL, for tests and the proof (`writing.inside`). Raises `NotStorable`; else what the driver raises."""
         ...
 
     @property

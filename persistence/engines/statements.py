@@ -8,13 +8,16 @@ file. An engine may override a statement by name in its own file (design §16).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, partial
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from typing import TypeVar
 
 from .sealing.rows import row_statements, tables_in
 from .tables import Table, carrying_statements, tables_of
+
+Value = TypeVar("Value")
 
 _NAME = re.compile(r"^-- (name|part): (\S+)\s*$", re.MULTILINE)
 
@@ -47,6 +50,12 @@ def _part_of(parts: Mapping[str, str], named: re.Match[str]) -> str:
 
 
 _INSERT = re.compile(r"INSERT INTO (\w+) \(\w+, ")
+
+
+def rows_of(columns: Mapping[str, Sequence[Value]]) -> Iterator[dict[str, Value]]:
+    """Rows by column, one by one."""
+    for values in zip(*columns.values(), strict=True):
+        yield dict(zip(columns, values, strict=True))
 
 
 def table_of(sql: str) -> str:

@@ -198,6 +198,39 @@ async def a_piece_of_work() -> AsyncGenerator[Callable[[], Awaitable[None]]]:
         yield work
 
 
+BYTECODES_OF_A_VALUE = 25
+"""What one of a hundred new values takes that are written together, and a few to spare."""
+
+
+async def test_a_value_that_is_written_with_others_takes_no_more_than_it_did() -> None:
+    took = 0
+
+    def count(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal took
+        frame.f_trace_opcodes = True
+        took += event == "opcode"
+        return count
+
+    async with tenure.open_store(":memory:", seams=Seams(writer_executor=InlineExecutor)) as store:
+
+        async def took_by(size: int, name: str) -> int:
+            nonlocal took
+            values: dict[str, bytes | None] = {f"{name}:{number}": b"1" for number in range(size)}
+            took = 0
+            sys.settrace(count)
+            sys._getframe().f_trace = count
+            try:
+                await store.state.write(values, expected=dict.fromkeys(values))
+            finally:
+                sys.settrace(None)
+            return took
+
+        await took_by(10, "first")
+        each = (await took_by(110, "many") - await took_by(10, "few")) / 100
+
+    assert each <= BYTECODES_OF_A_VALUE, each
+
+
 async def test_an_input_leaves_nothing_for_the_collector_of_cycles() -> None:
     async with tenure.open_supervisor(":memory:", behaviours={"agent": remember}) as supervisor:
         runtime = await supervisor.spawn("a", "agent")

@@ -28,6 +28,7 @@ from tenure.persistence.engines.engine import (
 )
 from tenure.persistence.engines.housekeeping import Housekeeping
 from tenure.persistence.engines.listeners import NOWHERE
+from tenure.persistence.engines.statements import rows_of
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.seams import read_clock
 
@@ -136,6 +137,11 @@ class Writer:
         key = self.key(self._keys.table(name))
         self.write(name, key=key, **parameters)
         return key
+
+    def insert_all(self, name: str, /, **columns: Sequence[SqlValue]) -> None:
+        """See `WriteConnection.insert_all`."""
+        for row in rows_of(columns):
+            self.insert(name, **row)
 
     def key(self, table: str, /) -> int:
         """See `WriteConnection.key`."""

@@ -20,6 +20,7 @@ from tenure.persistence.engines.engine import (
     WriteConnection,
 )
 from tenure.persistence.engines.housekeeping import Housekeeping
+from tenure.persistence.engines.statements import rows_of
 
 from .envelope import Envelope
 from .plans import Plan, Source
@@ -131,6 +132,14 @@ class SealedWriter(_Sealed[WriteConnection]):
         key = self._inner.key(plan.table)
         self._inner.write(name, **self._seal(plan, {**parameters, "key": key}))
         return key
+
+    def insert_all(self, name: str, /, **columns: Sequence[SqlValue]) -> None:
+        """See `WriteConnection.insert_all`."""
+        if name not in self._plans:
+            self._inner.insert_all(name, **columns)
+            return
+        for row in rows_of(columns):
+            self.insert(name, **row)
 
     def key(self, table: str, /) -> int:
         """See `WriteConnection.key`."""

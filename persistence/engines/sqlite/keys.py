@@ -59,6 +59,15 @@ class Keys:
         self._last[table] = key = last + 1
         return key
 
+    def of_inserts(self, name: str, count: int) -> range:
+        """New keys, one or more, for the rows of a named insert."""
+        first = self.of_insert(name)
+        table, last = self._tables[name], first + count - 1
+        if last > LAST_KEY:
+            raise CounterOverflow(counter=f"the keys of {table}")
+        self._last[table] = last
+        return range(first, last + 1)
+
     def next(self, table: str) -> int:
         """A new key; see `WriteConnection.key`."""
         last = self._last.get(table)

@@ -26,6 +26,7 @@ from tenure.persistence.engines.engine import (
 from tenure.persistence.engines.housekeeping import Housekeeping
 from tenure.persistence.engines.sqlite.files.database import DatabaseFiles, FilesMoved
 from tenure.persistence.engines.sqlite.log.upkeep import LogUpkeep
+from tenure.persistence.engines.statements import rows_of
 from tenure.persistence.model.values import DurabilityClass
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.seams import read_clock
@@ -121,6 +122,15 @@ class Writer(Connection):
         else:
             self.write(name, **parameters)
         return key
+
+    def insert_all(self, name: str, /, **columns: Sequence[SqlValue]) -> None:
+        """See `WriteConnection.insert_all`."""
+        if self._keeps and (many := self._forms[name].many) is not None:
+            columns["key"] = self._keys.of_inserts(name, len(next(iter(columns.values()))))
+            self._kept.keep_all(many, columns)
+            return
+        for row in rows_of(columns):
+            self.insert(name, **row)
 
     def key(self, table: str, /) -> int:
         """See `WriteConnection.key`."""

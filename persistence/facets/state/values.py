@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import repeat, zip_longest
+from itertools import chain, repeat, zip_longest
 from operator import itemgetter
 from typing import Any, Final, final
 
@@ -67,8 +67,7 @@ class WriteValues(Change):
     @property
     def weight(self) -> int:
         """See `Change.weight`."""
-        weight = sum(map(len, filter(None, [value for _, value in self.values])))
-        return weight + sum(map(len, filter(None, [value for _, value in self.expected])))
+        return sum(map(len, filter(None, map(_SECOND, chain(self.values, self.expected)))))
 
     @property
     def is_new(self) -> bool:
@@ -153,18 +152,34 @@ def _write(tx: Transaction, change: WriteValues) -> int:
         judged = raise_mark(tx, tx.now)
         deadline = judged + change.ttl_s
         _sweep_expired(tx, judged, SWEPT_WITH_A_WRITE)
-    written = 0
-    kept = _kept(tx, [key for key, value in change.values if value is not None]) if change.keep else ()
+    stored: dict[str, Any] = dict(change.values)
+    deleted = 0
+    for key in [key for key, value in change.values if value is None] if None in stored.values() else ():
+        del stored[key]
+        deleted += tx.run("state.delete", value_key=key)
+    for key in _kept(tx, list(stored)) if change.keep else ():
+        del stored[key]
     new: Collection[str] = tx.notes.get(_NEW, ())
-    insert, now = tx.insert, tx.now
-    for key, value in change.values:
-        if value is None:
-            written += tx.run("state.delete", value_key=key)
-        elif key not in kept:
-            name, digest = "state.insert" if key in new else "state.put", seal(key, deadline, value)
-            insert(name, value_key=key, value=value, deadline=deadline, digest=digest, now=now)
-            written += 1
-    return written
+    if len(new) == len(stored):
+        _store(tx, "state.insert", stored, deadline)  # nearly always
+    else:
+        _store(tx, "state.insert", {key: value for key, value in stored.items() if key in new}, deadline)
+        _store(tx, "state.put", {key: value for key, value in stored.items() if key not in new}, deadline)
+    return deleted + len(stored)
+
+
+def _store(tx: Transaction, name: str, values: Mapping[str, bytes], deadline: float | None) -> None:
+    if not values:
+        return
+    count, digests = len(values), list(map(seal, values, repeat(deadline), values.values()))
+    tx.insert_all(
+        name,
+        value_key=list(values),
+        value=list(values.values()),
+        deadline=[deadline] * count,
+        digest=digests,
+        now=[tx.now] * count,
+    )
 
 
 def _kept(tx: Transaction, keys: Sequence[str]) -> Collection[str]:

@@ -7,11 +7,12 @@ row of another runtime, reaches further (`ReachesFurther`): its group is carried
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final, final
 
 from tenure.persistence.commits.transaction import Writing
 from tenure.persistence.engines.engine import Row, SqlValue
+from tenure.persistence.engines.statements import rows_of
 
 OWN_ROWS: Final = frozenset(
     f"{facet}.{verb}"
@@ -102,6 +103,11 @@ class OwnRows:
         """See `WriteConnection.insert`."""
         self._check(name, parameters)
         return self._connection.insert(name, **parameters)
+
+    def insert_all(self, name: str, /, **columns: Sequence[SqlValue]) -> None:
+        """See `WriteConnection.insert_all`."""
+        for row in rows_of(columns):
+            self.insert(name, **row)
 
     def key(self, table: str, /) -> int:
         """See `WriteConnection.key`."""

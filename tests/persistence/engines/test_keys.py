@@ -35,6 +35,13 @@ def test_keys_rise_from_what_stands_in_the_table(connection: apsw.Connection) ->
     assert [keys.of_insert("things.insert"), keys.next("things"), keys.of_insert("things.insert")] == [8, 9, 10]
 
 
+def test_keys_of_many_rows_follow_one_another_and_are_counted_on(connection: apsw.Connection) -> None:
+    insert(connection, 7)
+    keys = Keys(connection, STATEMENTS)
+    assert [*keys.of_inserts("things.insert", 3), *keys.of_inserts("things.insert", 1)] == [8, 9, 10, 11]
+    assert keys.next("things") == 12
+
+
 def test_keys_of_a_group_that_landed_are_counted_on(connection: apsw.Connection) -> None:
     keys = Keys(connection, STATEMENTS)
     keys.begin(1)
@@ -65,6 +72,15 @@ def test_no_key_is_left_after_the_last_one(connection: apsw.Connection) -> None:
     insert(connection, LAST_KEY)
     with pytest.raises(CounterOverflow):
         Keys(connection, STATEMENTS).next("things")
+
+
+def test_many_rows_get_no_keys_where_one_of_them_has_none_left(connection: apsw.Connection) -> None:
+    insert(connection, LAST_KEY - 2)
+    keys = Keys(connection, STATEMENTS)
+    with pytest.raises(CounterOverflow):
+        keys.of_inserts("things.insert", 3)
+    keys.forget()
+    assert list(keys.of_inserts("things.insert", 2)) == [LAST_KEY - 1, LAST_KEY]
 
 
 def test_every_insert_with_a_key_names_its_key_column_first() -> None:

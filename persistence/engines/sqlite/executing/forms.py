@@ -7,7 +7,7 @@ costs half of what it costs to look each of them up by its name. Pure.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from operator import itemgetter
 from typing import Final, cast, final
@@ -43,7 +43,8 @@ class Many:
 
     Attributes:
         table: Of the rows.
-        values: The values of one row, in the order of the texts.
+        names: Of the values of one row, in the order of the texts.
+        values: Those values, of values by name.
         keyed: Whether a row takes the place of one that was kept before with the same last value: an update writes what it is
             given, whatever was there, so that of two of one row the last one counts.
         counted: Whether each of its rows must have been written. A delete may find its row gone.
@@ -51,10 +52,15 @@ class Many:
     """
 
     table: str
-    values: Values
+    names: Sequence[str]
+    values: Values = field(init=False)
     keyed: bool
     counted: bool = True
     texts: Mapping[int, str] = field(repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Make what gets the values."""
+        object.__setattr__(self, "values", _getter(self.names))
 
 
 @final
@@ -110,7 +116,7 @@ def _many_inserts(sql: str) -> Many | None:
     row = f"({', '.join(['?' if each.startswith(':') else each for each in parts])})"
     return Many(
         table=found[2],
-        values=_getter([each[1:] for each in parts if each.startswith(":")]),
+        names=[each[1:] for each in parts if each.startswith(":")],
         keyed=False,
         texts={count: found[1] + ", ".join([row] * count) + (found[4] or "") for count in (*SIZES, 1)},
     )
@@ -133,7 +139,7 @@ def _many_updates(sql: str) -> Many | None:
             f"UPDATE {table} SET {_assigned(columns, 'v.column{}')} FROM (VALUES {', '.join([row] * count)}) AS v "  # noqa: S608
             f"WHERE {table}.{key} = v.column{len(given) + 1}"
         )
-    return Many(table=table, values=_getter([*given, named]), keyed=True, texts=texts)
+    return Many(table=table, names=[*given, named], keyed=True, texts=texts)
 
 
 def _many_deletes(sql: str) -> Many | None:
@@ -142,7 +148,7 @@ def _many_deletes(sql: str) -> Many | None:
         return None
     begins = f"DELETE FROM {found[1]} WHERE {found[2]}"  # noqa: S608 - as above
     texts = {count: f"{begins} IN ({', '.join('?' * count)})" for count in (*SIZES, 1)}
-    return Many(table=found[1], values=_getter([found[3]]), keyed=True, counted=False, texts=texts)
+    return Many(table=found[1], names=[found[3]], keyed=True, counted=False, texts=texts)
 
 
 def _assigned(columns: list[tuple[str, str]], place: str) -> str:
@@ -154,7 +160,7 @@ def _assigned(columns: list[tuple[str, str]], place: str) -> str:
     return ", ".join(parts)
 
 
-def _getter(names: list[str]) -> Values:
+def _getter(names: Sequence[str]) -> Values:
     if not names:
         return lambda _: ()
     if len(names) == 1:

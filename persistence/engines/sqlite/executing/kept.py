@@ -14,7 +14,7 @@ savepoints, where nothing is kept. So is a row that was to be updated and is not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import final
 
@@ -48,14 +48,24 @@ class Kept:
 
     def keep(self, many: Many, parameters: Mapping[str, SqlValue]) -> None:
         """Keep a row. Raises as `write`, where its table has rows of another statement."""
+        self._rows_of(many).append(many.values(parameters))
+        self.count += 1
+
+    def keep_all(self, many: Many, columns: Mapping[str, Sequence[SqlValue]]) -> None:
+        """Keep rows that are given by column; see `keep`."""
+        rows = self._rows_of(many)
+        before = len(rows)
+        rows.extend(zip(*[columns[name] for name in many.names], strict=True))
+        self.count += len(rows) - before
+
+    def _rows_of(self, many: Many) -> list[Row]:
         rows = self._rows.get(many)
         if rows is None:
             if many.table in self.tables:
                 self._write([self.tables[many.table]])
             self.tables[many.table] = many
             rows = self._rows[many] = []
-        rows.append(many.values(parameters))
-        self.count += 1
+        return rows
 
     def touch(self, tables: frozenset[str]) -> None:
         """Write what is kept of these tables. Raises as `write`."""
