@@ -104,6 +104,7 @@ class Caller:
 
     Attributes:
         values: What the coroutines await, and nothing else.
+        loop: Of a store of `tenure.asyncio`; else None.
     """
 
     def __init__(self, store: AnyStore) -> None:
@@ -113,7 +114,7 @@ class Caller:
             InvalidInput: It is none, or there is no running loop for it.
         """
         self.values: Values
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
         if isinstance(store, tenure.sync.Store):
             self.values = _Blocking(store)
             return
@@ -121,7 +122,7 @@ class Caller:
             raise InvalidInput(detail="it is made of a store of tenure.asyncio or tenure.sync", field="store")
         self.values = store.state
         try:
-            self._loop = asyncio.get_running_loop()
+            self.loop = asyncio.get_running_loop()
         except RuntimeError:
             detail = "over a store of tenure.asyncio it is made on the loop, within a coroutine"
             raise InvalidInput(detail=detail, field="store") from None
@@ -129,7 +130,7 @@ class Caller:
     @property
     def is_on_its_loop(self) -> bool:
         """Whether this is the thread of the loop of a store of `tenure.asyncio`."""
-        return self._loop is not None and asyncio._get_running_loop() is self._loop  # noqa: SLF001 - there may be none
+        return self.loop is not None and asyncio._get_running_loop() is self.loop  # noqa: SLF001 - there may be none
 
     async def awaited(self, verb: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine for a caller on a loop.
@@ -137,7 +138,7 @@ class Caller:
         Cancellation: over a store of `tenure.asyncio`, that of its verbs. Over one of `tenure.sync` the thread goes on to the
         end of the coroutine, and its answer is dropped.
         """
-        if self._loop is not None:
+        if self.loop is not None:
             return await verb
         return await asyncio.to_thread(_drive, verb)
 
@@ -148,13 +149,13 @@ class Caller:
             InvalidInput: Over a store of `tenure.asyncio`, and this thread is that of its loop, which would wait for itself.
             Closed: That loop has ended.
         """
-        if self._loop is None:
+        if self.loop is None:
             return _drive(verb)
         if self.is_on_its_loop:
             verb.close()
             detail = "this is the thread of the loop: await the verb whose name begins with an a, or use a store of tenure.sync"
             raise InvalidInput(detail=detail, field="store")
-        return _wait_for(self._loop, verb)
+        return _wait_for(self.loop, verb)
 
 
 def _wait_for(loop: asyncio.AbstractEventLoop, verb: Coroutine[Any, Any, T]) -> T:

@@ -67,7 +67,8 @@ class WriteValues(Change):
     @property
     def weight(self) -> int:
         """See `Change.weight`."""
-        return sum(map(len, filter(None, map(_SECOND, chain(self.values, self.expected)))))
+        values: Iterable[bytes | None] = map(_SECOND, chain(self.values, self.expected))
+        return sum(map(len, filter(None, values)))
 
     @property
     def is_new(self) -> bool:

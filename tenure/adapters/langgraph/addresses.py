@@ -25,9 +25,8 @@ _KEY_LIMIT: Final = 500
 _IS_PLAIN: Final = re.compile(r"[A-Za-z0-9_.~-]+:[A-Za-z0-9_.~-]*").fullmatch
 """Labels and a key that stand in a key of the store as they are."""
 
-_IS_PLAIN_LABEL: Final = re.compile(r"[A-Za-z0-9_~-]+").fullmatch
-_IS_PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
-_PLAIN_LIMIT: Final = len(_PREFIX) + _LABEL_LIMIT
+_IS_PLAIN_LABEL: Final = re.compile(rf"[A-Za-z0-9_~-]{{1,{_LABEL_LIMIT}}}").fullmatch
+_IS_PLAIN_KEY: Final = re.compile(rf"[A-Za-z0-9_.~-]{{0,{_LABEL_LIMIT}}}").fullmatch
 
 _STEMS: Final = 1_024
 """Of so many namespaces it is known what the keys of their items begin with."""
@@ -55,16 +54,15 @@ def key_of(address: Address) -> str:
 def plain_key_of(namespace: tuple[str, ...], key: str) -> str | None:
     """As `key_of`, of a namespace and a key that are texts and as nearly all; None for others, and where LangGraph refuses."""
     stem = _plain_stem_of(namespace)
-    if stem is None or len(stem) + len(key) > _PLAIN_LIMIT or _IS_PLAIN_KEY(key) is None:
-        return None
-    return stem + key
+    return None if stem is None or _IS_PLAIN_KEY(key) is None else stem + key
 
 
 @lru_cache(maxsize=_STEMS)
 def _plain_stem_of(namespace: tuple[str, ...]) -> str | None:
     if not namespace or namespace[0] == _RESERVED or None in map(_IS_PLAIN_LABEL, namespace):
         return None
-    return f"{_PREFIX}{'.'.join(namespace)}.:"
+    stem = f"{_PREFIX}{'.'.join(namespace)}.:"
+    return stem if len(stem) <= _KEY_LIMIT - _LABEL_LIMIT else None
 
 
 def _part(text: str) -> str:

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from itertools import islice
 from typing import final
 
 from langgraph.store.base import Result
 
-from .items import Items, Prepared, joined
+from .items import Items, Prepared, Put, joined
+
+_Answer = asyncio.Future[Sequence[Result]]
 
 
 @final
-class _Waiting:
-    """A batch that waits for others, and then for its answer.
+class _Round:
+    """Batches that wait for one another, each with what its task waits for.
 
     Attributes:
-        prepared: What is to be done.
-        answer: What came of it.
+        waiting: What is to be done, in the order in which it came.
         begun: What carries it out, once it has begun.
     """
 
-    __slots__ = ("answer", "begun", "prepared")
+    __slots__ = ("begun", "waiting")
 
-    def __init__(self, prepared: Prepared) -> None:
-        self.prepared = prepared
-        self.answer: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
+    def __init__(self) -> None:
+        self.waiting: list[tuple[_Answer, Prepared | Put]] = []
         self.begun: asyncio.Task[None] | None = None
 
 
@@ -36,70 +38,74 @@ class Gathering:
     those who were answered together come again together, and the first would go without the others.
     """
 
-    def __init__(self, items: Items) -> None:
-        """Nothing waits yet."""
+    def __init__(self, items: Items, loop: asyncio.AbstractEventLoop | None) -> None:
+        """Nothing waits yet; without a loop nothing may."""
         self._items = items
+        self._loop = loop
         self._busy = False
         self._had_company = False
-        self._waiting: list[_Waiting] = []
-        self._next: asyncio.Task[None] | None = None
+        self._next = _Round()
 
-    async def batch(self, prepared: Prepared) -> list[Result]:
-        """See `Items.batch`.
+    async def batch(self, batch: Prepared | Put) -> Sequence[Result]:
+        """See `Items.batch`. Nothing comes of a put that is a batch by itself.
 
         Cancellation: a batch that has not begun is left out; one that has is waited for.
         """
         if not (self._busy or self._had_company):
             self._busy = True
             try:
-                return await self._items.batch(prepared)
+                return await self._items.batch(joined((batch,)))
             finally:
                 self._go_on()
-        waiting = _Waiting(prepared)
-        self._waiting.append(waiting)
+        answer: _Answer = asyncio.Future(loop=self._loop)
+        mine = self._next
+        mine.waiting.append((answer, batch))
         if not self._busy:
             self._go_on()
         try:
-            return await waiting.answer
+            return await answer
         except asyncio.CancelledError:
-            if waiting.begun is not None:
-                await asyncio.wait([waiting.begun])
+            if mine.begun is not None:
+                await asyncio.wait([mine.begun])
             raise
 
     def _go_on(self) -> None:
-        self._busy = bool(self._waiting)
+        self._busy = bool(self._next.waiting)
         if self._busy:
-            self._next = asyncio.ensure_future(self._together())
+            self._task = asyncio.ensure_future(self._together())
 
     async def _together(self) -> None:
-        taken = [each for each in self._waiting if not each.answer.cancelled()]
-        self._waiting = []
+        now, self._next = self._next, _Round()
+        now.begun = asyncio.current_task()
+        taken = [each for each in now.waiting if not each[0].cancelled()]
         self._had_company = len(taken) > 1 or not taken
-        for each in taken:
-            each.begun = self._next
         try:
-            results = await self._items.batch(joined([each.prepared for each in taken]))
-            at = 0
-            for each in taken:
-                end = at + each.prepared.size
-                _answer(each, results[at:end])
-                at = end
-        except Exception:  # noqa: BLE001 - each hears its own error, and what has none its answer: putting twice is the same
-            for each in taken:
-                await self._alone(each)
+            await self._carry_out(taken)
+        except BaseException:  # of the loop that ends, say: none of them hears anything else
+            for answer, _ in taken:
+                answer.cancel()
+            raise
         finally:
-            for each in taken:
-                each.answer.cancel()
             self._go_on()
 
-    async def _alone(self, waiting: _Waiting) -> None:
+    async def _carry_out(self, taken: Sequence[tuple[_Answer, Prepared | Put]]) -> None:
         try:
-            _answer(waiting, await self._items.batch(waiting.prepared))
+            results = iter(await self._items.batch(joined([batch for _, batch in taken])))
+        except Exception:  # noqa: BLE001 - each hears its own error, and what has none its answer: putting twice is the same
+            for answer, batch in taken:
+                await self._alone(answer, batch)
+            return
+        for answer, batch in taken:
+            found = () if type(batch) is Put else list(islice(results, batch.size))
+            if not answer.done():  # else its task was cancelled, and hears nothing of it
+                answer.set_result(found)
+
+    async def _alone(self, answer: _Answer, batch: Prepared | Put) -> None:
+        try:
+            found = await self._items.batch(joined((batch,)))
         except Exception as exc:  # noqa: BLE001 - raised where it is waited for
-            if not waiting.answer.done():
-                waiting.answer.set_exception(exc)
-
-
-def _answer(waiting: _Waiting, results: list[Result]) -> None:
-    if not waiting.answer.done():  # else its task was cancelled, and hears nothing of it
-        waiting.answer.set_result(results)
+            if not answer.done():
+                answer.set_exception(exc)
+        else:
+            if not answer.done():
+                answer.set_result(found)

@@ -75,7 +75,7 @@ class TenureStore(BaseStore):
         """
         self._caller = Caller(store)
         self._items = Items(self._caller.values)
-        self._gathering = Gathering(self._items)
+        self._gathering = Gathering(self._items, self._caller.loop)
         self.ttl_config = ttl
         self.index_config = index
         self.embeddings: Embeddings | None = None if index is None else ensure_embeddings(index.get("embed"))
@@ -102,7 +102,7 @@ class TenureStore(BaseStore):
             asked = {query: unit(await embeddings.aembed_query(query)) for query in queries}
             found = prepared(checked, _by_place(texts, made), asked)
         if self._caller.is_on_its_loop:
-            return await self._gathering.batch(found)
+            return list(await self._gathering.batch(found))
         return await self._caller.awaited(self._items.batch(found))
 
     async def aput(
@@ -118,7 +118,7 @@ class TenureStore(BaseStore):
         is_as_most = ttl is NOT_PROVIDED and index is None and self.ttl_config is None and self.embeddings is None
         stored = plain_key_of(namespace, key) if is_as_most and _are_plain(namespace, key, value) else None
         if stored is not None and self._caller.is_on_its_loop:
-            await self._gathering.batch(prepared_put(PutOp(namespace, key, value), stored, value))
+            await self._gathering.batch(prepared_put(stored, namespace, key, value))
         else:
             await super().aput(labels_of(namespace), text_from(key, "key"), value, index, ttl=ttl)
 
@@ -282,11 +282,9 @@ def _is_plain(op: PutOp) -> bool:
 def _are_plain(namespace: object, key: object, value: object) -> bool:
     """Whether they are of the types that nearly all have."""
     return (
-        type(key) is str
-        and type(namespace) is tuple
+        type(namespace) is tuple
         and isinstance(value, dict)
-        and _STRINGS.issuperset(map(type, namespace))  # pyright: ignore[reportUnknownArgumentType]
-        and _STRINGS.issuperset(map(type, value))  # pyright: ignore[reportUnknownArgumentType]
+        and _STRINGS.issuperset(map(type, (key, *namespace, *value)))  # pyright: ignore[reportUnknownArgumentType]
     )
 
 

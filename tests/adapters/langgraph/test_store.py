@@ -157,18 +157,21 @@ def test_labels_and_keys_of_any_text_are_told_apart(opened: tenure.sync.Store) -
 
 
 def test_a_key_that_is_made_of_a_known_namespace_is_that_of_the_item() -> None:
-    labels = [*LABELS, "b", "a-b", "a.b", "", "langgraph", "l" * 79]
+    labels = [*LABELS, "b", "a-b", "a.b", "", "langgraph", "l" * 80, "l" * 81]
     namespaces = [each for depth in range(3) for each in itertools.product(labels, repeat=depth)]
     plain = 0
     for _ in range(2):  # what is known of a namespace is asked for the second time
-        for namespace, key in itertools.product(namespaces, ["", "k", "a.b", "a:b", "é", "k" * 70, "k" * 78]):
+        for namespace, key in itertools.product(namespaces, ["", "k", "a.b", "a:b", "é", "k" * 70, "k" * 80, "k" * 81]):
             found = plain_key_of(namespace, key)
             plain += found is not None
             assert found in {None, key_of((namespace, key))}
             if not namespace or namespace[0] == "langgraph" or {"", "a.b"}.intersection(namespace):
                 assert found is None  # LangGraph refuses it, and that is for its own code to say
 
-    assert plain == 2 * (3 * 6 + 9 * 4 + 3)
+    assert plain == 2 * (4 + 4 * 5) * 5
+    assert plain_key_of(("l" * 80,) * 5, "k") is None
+    with pytest.raises(InvalidInput):
+        key_of((("l" * 80,) * 6, "k" * 80))
 
 
 def test_a_search_goes_over_pages(opened: tenure.sync.Store) -> None:
