@@ -57,7 +57,7 @@ async def _forward(host: str, port: int, delay_s: float, client: trio.SocketStre
             for each in (take, send, answer):
                 nursery.start_soon(each)
     except* (trio.BrokenResourceError, trio.ClosedResourceError):
-        pass  # either side has gone
+        pass  # one side has gone: both ends of the wire are closed, here and by who calls this, so the other side hears of it
     finally:
         await trio.aclose_forcefully(server)
 

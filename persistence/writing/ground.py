@@ -199,7 +199,9 @@ class Ground:
             except (StoreBroken, Closed):
                 return
             except Error:
-                pass  # Contended, say: no host could have judged us meanwhile either; the next turn tries again
+                # Contended, say: no host could have judged us meanwhile either. Whatever it was, nothing landed and the next
+                # turn tries again; should the lease run out by then, each write hears so by its fence.
+                pass
 
     def _idle_s(self) -> float:
         """Seconds since the lease was renewed last; where the boot clock is a user's and raises, it must be renewed now."""

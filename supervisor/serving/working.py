@@ -149,7 +149,10 @@ class Working:
         return True
 
     async def write_at_last(self, write: Callable[[], Awaitable[None]]) -> None:
-        """Write once more under a shield, within a bound, for a task that was cancelled."""
+        """Write once more under a shield, within a bound, for a task that was cancelled.
+
+        Where that fails the claim stands until it expires, and the work comes again, as after a crash.
+        """
         with trio.move_on_after(self._limits.verdict_wait_s, shield=True), suppress(QueuedWorkClaimExpired, *NOT_NOW):
             await write()
 

@@ -91,7 +91,7 @@ class Verdict:
         except Lost as exc:
             raise Again(str(exc)) from exc
         if answer.error is not None and answer.error.state == LOCK_NOT_AVAILABLE:
-            with suppress(Lost), closing(wire):
+            with suppress(Lost), closing(wire):  # it is asked for again with the next verdict
                 wire.exchange([end_stalled(self._connecting.sessions, self._connecting.limits.lease_s)])
             raise _Held(answer.error.message)
         if answer.error is not None or not self._is_confirmed(wire, before.rows()):

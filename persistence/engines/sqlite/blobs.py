@@ -81,7 +81,10 @@ class FolderBlobs:
 
     def take(self, digest: str, taker: str) -> None:
         """See `Blobs.take`."""
-        with mapped_os_errors(self._folder), suppress(FileNotFoundError):
+        with (
+            mapped_os_errors(self._folder),
+            suppress(FileNotFoundError),
+        ):  # another taker, or who removes it, was quicker
             self._files.rename(self._path(digest), self._taken(digest, taker))
 
     def give_back(self, digest: str, taker: str) -> None:

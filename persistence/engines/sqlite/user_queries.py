@@ -59,7 +59,7 @@ def run_query(
     except (TypeError, ValueError, OverflowError) as exc:
         raise InvalidInput(detail=str(exc), field="parameters") from exc
     finally:
-        with suppress(apsw.ConnectionClosedError):
+        with suppress(apsw.ConnectionClosedError):  # a closed one has neither
             connection.set_progress_handler(None)
             connection.authorizer = None
     return rows

@@ -79,7 +79,7 @@ class Wire:
             while data := await reader.read(65536):
                 writer.write(data)
         except ConnectionError:
-            pass  # it was cut
+            pass  # it was cut, or one end has gone: the other end hears of it by the close, as on a wire
         finally:
             writer.close()
 
