@@ -11,8 +11,8 @@ from tenure.persistence.facets.runs.dead_letters import DeadLetter
 from tenure.persistence.model.arguments import checked
 from tenure.persistence.model.values import SessionId, check_runtime_id
 from tenure.persistence.store import Store
+from tenure.persistence.upkeep.one_runtime.why import explain
 from tenure.persistence.upkeep.record import RunEntry, UnfinishedRun
-from tenure.persistence.upkeep.why import explain
 
 from .listing import Listing
 from .own_state import OwnState, read_own_state

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tenure.actors.runtime_actor import RuntimeActor
 from tenure.persistence.model.entries import EntryKind
-from tenure.persistence.upkeep.why import human
+from tenure.persistence.upkeep.one_runtime.sentences import human
 
 from .recording.asked import list_entries
 from .recording.entering import Entering

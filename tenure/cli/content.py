@@ -21,7 +21,7 @@ from tenure.persistence.model.codec import decode
 from tenure.persistence.model.values import check_runtime_id
 from tenure.persistence.upkeep.listing import HostLine, InboxLine, list_hosts, list_inbox
 from tenure.persistence.upkeep.look import Look, look_into
-from tenure.persistence.upkeep.why import explain
+from tenure.persistence.upkeep.one_runtime.why import explain
 
 from .output import Output
 

@@ -17,10 +17,8 @@ from tenure.persistence.facets.output import reads
 from tenure.persistence.model.output import OutputEntry, Place, check_channel, is_wanted, place_of_position
 from tenure.persistence.model.values import LogicalRuntimeId, check_runtime_id
 from tenure.persistence.upkeep.look import Look, look_into
-from tenure.persistence.upkeep.why import (
-    Tail,
-    explain,
-)
+from tenure.persistence.upkeep.one_runtime.tail import Tail
+from tenure.persistence.upkeep.one_runtime.why import explain
 from tenure.supervisor.output.following import name_of
 from tenure.supervisor.visiting import visit
 

@@ -15,7 +15,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 import tenure
 from tenure.cli.exits import DONE, NOT_THERE
 from tenure.errors import NotFound
-from tenure.persistence.upkeep.why import human
+from tenure.persistence.upkeep.one_runtime.sentences import human
 from tests.kit.alone import OpenHost
 from tests.kit.commands import call
 

@@ -25,9 +25,10 @@ from tenure.persistence.model.values import InputId, LogicalRuntimeId, check_run
 from tenure.persistence.upkeep.inspect import RuntimeLine, Wanted, list_runtimes, show_runtime
 from tenure.persistence.upkeep.listing import HostLine, InboxLine, find_input, list_hosts, list_inbox
 from tenure.persistence.upkeep.look import Look, look_into
+from tenure.persistence.upkeep.one_runtime.tail import Tail
+from tenure.persistence.upkeep.one_runtime.why import explain
 from tenure.persistence.upkeep.record import RunEntry, UnfinishedRun, entries_after, find_run, unfinished_after
 from tenure.persistence.upkeep.verify import runtime_ids
-from tenure.persistence.upkeep.why import Tail, explain
 
 from .timeline import Moment, timeline
 

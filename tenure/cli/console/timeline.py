@@ -9,8 +9,9 @@ from urllib.parse import urlencode
 from attrs import frozen
 
 from tenure.persistence.upkeep.listing import InboxLine
+from tenure.persistence.upkeep.one_runtime.sentences import human
+from tenure.persistence.upkeep.one_runtime.tail import Entry
 from tenure.persistence.upkeep.record import RunEntry
-from tenure.persistence.upkeep.why import Entry, human
 
 
 @final

@@ -19,7 +19,7 @@ from tenure.persistence.facets.inbox import receipts
 from tenure.persistence.facets.prunable import find_anchor, first_link_at
 from tenure.persistence.model.values import RunBoundaryReceipt, check_runtime_id
 from tenure.persistence.upkeep.look import look_into
-from tenure.persistence.upkeep.why import Tail
+from tenure.persistence.upkeep.one_runtime.tail import Tail
 
 _COLUMNS: Final = ("line", "runtime_id", "run_id", "sequence", "found")
 

@@ -33,7 +33,8 @@ CROSSING = {
     "persistence/upkeep/inspect.py": {"records"},
     "persistence/upkeep/verify_store.py": {"attachments.attachments", "attachments.verify"},
     "persistence/upkeep/listing.py": {"ownership.draining", "runs"},
-    "persistence/upkeep/why.py": {"inbox", "records", "runs", "runs.again"},
+    "persistence/upkeep/one_runtime/why.py": {"inbox", "records", "runs", "runs.again"},
+    "persistence/upkeep/one_runtime/sentences.py": {"records.asides"},
     "persistence/upkeep/record.py": {"runs.again"},
 }
 """One question that several facets answer together: the chain of a runtime with its inputs; an input with its result; why a

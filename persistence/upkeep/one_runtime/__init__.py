@@ -1,0 +1,1 @@
+"""One runtime explained to people, without any content: why it does not run, and what it has done."""
