@@ -56,7 +56,7 @@ def power_cut(request: pytest.FixtureRequest) -> PowerCutFixture:
     """Checks what power cuts leave of a scenario: ``power_cut(scenario, check)`` in a sync test."""
     from tenure.testing.power_cut_fixture import PowerCutFixture  # noqa: PLC0415 - no cost where it is not used
 
-    return PowerCutFixture(request)
+    return PowerCutFixture(request, few=FEW, many=MANY)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

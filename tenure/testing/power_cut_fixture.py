@@ -9,8 +9,6 @@ from typing import final
 
 import pytest
 
-from pytest_tenure import FEW, MANY
-
 from .drive.operations import Drive
 from .power_cut import (
     PowerCut,
@@ -27,9 +25,11 @@ from .scenario import (
 class PowerCutFixture:
     """Runs power cuts with the options of the command line."""
 
-    def __init__(self, request: pytest.FixtureRequest) -> None:
-        """Belong to one test."""
+    def __init__(self, request: pytest.FixtureRequest, *, few: int, many: int) -> None:
+        """Belong to one test, which checks this many images by itself, and in the full sweep."""
         self._request = request
+        self._few = few
+        self._many = many
 
     def __call__(
         self,
@@ -83,8 +83,8 @@ class PowerCutFixture:
         if wanted is not None:
             return wanted
         if config.getoption("--power-cut"):
-            return MANY
-        return FEW if images is None else images
+            return self._many
+        return self._few if images is None else images
 
     def _folder(self, test: str) -> Path:
         config = self._request.config
