@@ -31,6 +31,7 @@ from .process_signals import (
     sigterm_ends_normally,
 )
 from .runs.behaviour import (
+    Behaviours,
     Given,
     as_behaviours,
 )
@@ -108,22 +109,11 @@ async def open_supervisor(  # noqa: PLR0913 - one for each thing that a host is 
                 supervisor = Supervisor(store, known, body.nursery)
                 host = host_of(supervisor)
                 tasks = host.tasks
-                tasks.start_soon(partial(_watch_store, host))
-                tasks.start_soon(host.actors.passivate_idle)
-                for watch in host.timers.watches:
-                    tasks.start_soon(watch)
-                tasks.start_soon(host.sleepers.watch)
-                tasks.start_soon(host.flushing.run)
-                tasks.start_soon(host.ageing.run)
-                if retention is not None:
-                    tasks.start_soon(Retaining(store, host.log, retention).run)
+                _start_watches(host, retention)
                 try:
                     with body:
-                        await register_versions(store, known.versions)
-                        await register_followed(store, known.followed)
                         host.handover.drain_s = drain_s
-                        await host.handover.begin()
-                        await host.watch.start()
+                        await _begin(host, known)
                         tasks.start_soon(partial(service_manager.beat, supervisor.health, host.log))
                         tasks.start_soon(partial(watch_troubles, supervisor.health, host.log, store.limits.renew_s))
                         service_manager.ready()
@@ -142,6 +132,28 @@ async def open_supervisor(  # noqa: PLR0913 - one for each thing that a host is 
             if tasks.failure is not None and (body.left_normally or _only_tells(body.error, tasks.failure)):
                 raise tasks.failure
             body.reraise()
+
+
+def _start_watches(host: Host, retention: Retention | None) -> None:
+    """Start what a host does beside its runs for as long as it is open."""
+    start = host.tasks.start_soon
+    start(partial(_watch_store, host))
+    start(host.actors.passivate_idle)
+    for watch in host.timers.watches:
+        start(watch)
+    start(host.sleepers.watch)
+    start(host.flushing.run)
+    start(host.ageing.run)
+    if retention is not None:
+        start(Retaining(host.store, host.log, retention).run)
+
+
+async def _begin(host: Host, known: Behaviours) -> None:
+    """Say what this host has behaviours of, take over what was left unfinished, and look at the other hosts from now on."""
+    await register_versions(host.store, known.versions)
+    await register_followed(host.store, known.followed)
+    await host.handover.begin()
+    await host.watch.start()
 
 
 def _only_tells(error: BaseException | None, failure: BaseException) -> bool:
