@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol, TypeVar
 
 from tenure.persistence.commits.commit import (
     Commit,
@@ -49,7 +49,7 @@ class Bringing(Access, Protocol):
         """See `Ground.queue_bell`."""
         ...
 
-    async def bring(self, commit: Commit, /) -> CommitResult:
+    def bring(self, commit: Commit, /) -> Coroutine[Any, Any, CommitResult]:
         """See `Ground.bring`."""
         ...
 

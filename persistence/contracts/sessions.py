@@ -136,20 +136,23 @@ class SessionsContract:
         """
         encoded = encode_commit(commit)
         graph = CommitGraph(commit=encoded, fence=fence)
-        changes: list[Change] = [graph]
-        changes += [CompleteClaim(completion=claim) for claim in encoded.claims]
-        changes += (enqueued := [EnqueueBatch(batch=batch) for batch in encoded.batches])
+        further: list[Change] = []
+        if encoded.claims or encoded.batches or encoded.attachments:
+            further += [CompleteClaim(completion=claim) for claim in encoded.claims]
+            further += [EnqueueBatch(batch=batch) for batch in encoded.batches]
         if encoded.attachments:
-            changes.append(StampAttachments(session_id=encoded.session_id, attachment_ids=encoded.attachments))
-        landed = await self._write(encoded.session_id, *changes, fence=fence)
-        result: RuntimeCommitResult = landed.answer(graph)
-        if landed.written and len(changes) == 1:
-            return result  # as most
+            further.append(StampAttachments(session_id=encoded.session_id, attachment_ids=encoded.attachments))
+        landed = await self._write(encoded.session_id, graph, *further, fence=fence)
+        result: RuntimeCommitResult
+        if landed.written and not further:
+            (result,) = landed.values  # as most
+            return result
+        result = landed.answer(graph)
         bell = self._ground.queue_bell
         if not landed.written:
             bell.ring()
             return result
-        batches: tuple[QueuedWorkBatch, ...] = landed.answers(enqueued)
+        batches: list[QueuedWorkBatch] = [batch for _, batch in landed.of_kind(EnqueueBatch)]
         for claim in encoded.claims:
             bell.ring(claim)
         for batch in batches:

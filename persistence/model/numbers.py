@@ -60,6 +60,8 @@ def not_a(value: object, wanted: str, field: str) -> InvalidInput:
 
 def plain_int(value: Any, field: str) -> int:
     """A whole number without what a subclass could have changed in it. Raises `InvalidInput`."""
+    if type(value) is int and value.bit_length() <= BITS:
+        return value  # as nearly all
     if not is_a(value, int) or value is True or value is False:
         raise not_a(value, "a whole number", field)
     plain: int = value if type(value) is int else int.__add__(value, 0)

@@ -149,9 +149,9 @@ def _test_of(annotation: Any) -> Test:
 
 
 def _test_of_either(tests: Sequence[Test], arguments: Sequence[Any]) -> Test:
-    if len(tests) == 1 and NoneType in arguments:
+    if len(tests) == 1:
         (test,) = tests
-        return lambda value: value is None or test(value)
+        return (lambda value: value is None or test(value)) if NoneType in arguments else test
     optional = NoneType in arguments
     return lambda value: (optional and value is None) or any(test(value) for test in tests)
 
@@ -175,7 +175,7 @@ def _test_of_items(origin: type[Any], arguments: tuple[Any, ...]) -> Test:
         return lambda value: isinstance(value, tuple | list) and _all_fit(tests, value)
     if issubclass(origin, Sequence):
         item = _test_of(arguments[0])
-        return lambda value: _is(value, Sequence) and not _is_string(value) and all(map(item, value))
+        return lambda value: _is_sequence(value) and all(map(item, value))
     if origin.__module__ == Iterable.__module__:  # one that can be gone through once
         return lambda value: type(value) is list or (_is(value, origin) and not _is_string(value))
     return _test_of_class(origin)
@@ -200,12 +200,21 @@ def _is(value: Any, kind: type[Any]) -> bool:
     return isinstance(value, kind)
 
 
+def _is_exactly(value: Any, kind: type[Any]) -> bool:
+    """As `_is`, for the class itself, which asks no abstract class."""
+    return type(value) is kind
+
+
+def _is_sequence(value: Any) -> bool:
+    return _is_exactly(value, list) or (_is(value, Sequence) and not _is_string(value))
+
+
 def _is_given(_: Any) -> bool:
     return True
 
 
 def _is_named(value: Any) -> bool:
-    if not _is(value, Mapping):
+    if not _is_exactly(value, dict) and not _is(value, Mapping):
         return False
     # One call of C, where they are strings; those of subclasses are looked at one by one.
     return _STRINGS.issuperset(map(type, value)) or all(isinstance(name, str) for name in value)

@@ -16,7 +16,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from os import urandom
-from typing import Any, Final, cast, final
+from typing import Any, Final, NamedTuple, cast, final
 from weakref import WeakKeyDictionary
 
 from attrs import frozen
@@ -47,8 +47,7 @@ _FIRST: Final = SessionNodeRecord(node_id=_ROOT, kind=_ROOT, payload=b'{"version
 
 
 @final
-@frozen(kw_only=True, slots=True)
-class _Head:
+class _Head(NamedTuple):
     revision: int
     leaf: str | None
 
@@ -229,7 +228,7 @@ class TenureSession:
             landed = await self._sessions.commit_runtime_state(commit)
         except HeadRevisionConflict:
             return False
-        self._head = _Head(revision=landed.head_revision, leaf=landed.leaf_node_id)
+        self._head = _Head(landed.head_revision, landed.leaf_node_id)
         return True
 
     async def _replace(
@@ -277,7 +276,11 @@ class TenureSession:
 
     def _turn(self) -> asyncio.Lock:
         """One writer at a time for each loop that uses this: tasks of one program do not get in the way of each other."""
-        return self._turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+        loop = asyncio.get_running_loop()
+        turn = self._turns.get(loop)
+        if turn is None:
+            turn = self._turns[loop] = asyncio.Lock()
+        return turn
 
 
 def _settings(given: SessionSettings | dict[str, Any] | None) -> SessionSettings:

@@ -18,8 +18,13 @@ from tenure.persistence.writing.pending import Pending
 OnSettled = Callable[[CommitResult | Error], None]
 """Called in the trio thread with how a commit has ended."""
 
-Give = Callable[[outcome.Outcome[Any]], object]
-"""Gives the asker the answer; called once, from any thread."""
+
+class Give(Protocol):
+    """Gives the asker the answer; called once, from any thread. `alone`: there are no others to be given with it."""
+
+    def __call__(self, answer: outcome.Outcome[Any], /, *, alone: bool = False) -> object:
+        """Raises nothing."""
+        ...
 
 
 class Way(Protocol):
@@ -100,6 +105,7 @@ class Handed:
     def __init__(self, way: Way, answer: Give, ground: Ground, commit: Commit, on_settled: OnSettled | None) -> None:
         self._way = way
         self._answers = [answer]
+        self._alone = False
         self._ground = ground
         self._commit = commit
         self._on_settled = on_settled
@@ -109,8 +115,10 @@ class Handed:
     def goes_alone(self) -> bool:
         """Past the trio thread, where nothing else is on its way and no owner hears of it; see `Ground.submit_alone`."""
         if self._on_settled is None and self._way.is_open:
+            self._alone = True  # first: the answer may be there before this call is back
             self._pending = self._ground.submit_alone(self._commit, self._settled)
-        return self._pending is not None
+            self._alone = self._pending is not None
+        return self._alone
 
     def start(self) -> None:
         """From the trio thread: submit it."""
@@ -142,14 +150,15 @@ class Handed:
     def _settled(self, settled: CommitResult | Error) -> None:
         if self._on_settled is not None:
             self._on_settled(settled)
-        self._give(outcome.Value(settled) if isinstance(settled, CommitResult) else outcome.Error(settled))
+        answer = outcome.Value(settled) if type(settled) is CommitResult else outcome.Error(settled)
+        self._give(answer, alone=self._alone)
 
-    def _give(self, answer: outcome.Outcome[Any]) -> None:
+    def _give(self, answer: outcome.Outcome[Any], /, *, alone: bool = False) -> None:
         try:  # a list, for of two threads one gives it
             give = self._answers.pop()
         except IndexError:
             return  # a task that waits for it hears the same
-        give(answer)
+        give(answer, alone=alone)
 
 
 def start(asked: Asked) -> None:

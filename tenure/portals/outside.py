@@ -7,9 +7,9 @@ awaited: what they check and encode is done in the caller's thread, and what goe
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import TypeVar, final
+from typing import Any, TypeVar, final
 
 from tenure.persistence.commits.commit import Commit, CommitResult
 from tenure.persistence.contracts.sessions import SessionsContract
@@ -64,9 +64,9 @@ class Outside(ABC):
         """See `Store.commit`."""
         return await self._commit(commit, None)
 
-    async def bring(self, commit: Commit, /) -> CommitResult:
+    def bring(self, commit: Commit, /) -> Coroutine[Any, Any, CommitResult]:
         """See `Ground.bring`."""
-        return await self._commit(commit, self._ground.bringing(commit))
+        return self._commit(commit, self._ground.bringing(commit))
 
     async def read(self, read: Callable[[Statements], T], /) -> T:
         """See `Store.read`."""
@@ -106,7 +106,7 @@ class Outside(ABC):
         return self._store.shared
 
     @abstractmethod
-    async def _commit(self, commit: Commit, on_settled: OnSettled | None) -> CommitResult:
+    def _commit(self, commit: Commit, on_settled: OnSettled | None) -> Coroutine[Any, Any, CommitResult]:
         """Have a commit written."""
 
     @abstractmethod
@@ -118,8 +118,8 @@ class Outside(ABC):
 class OnLoop(Outside):
     """For verbs that are awaited on a loop of asyncio."""
 
-    async def _commit(self, commit: Commit, on_settled: OnSettled | None) -> CommitResult:
-        return await self._portal.commit(self._ground, commit, on_settled)
+    def _commit(self, commit: Commit, on_settled: OnSettled | None) -> Coroutine[Any, Any, CommitResult]:
+        return self._portal.commit(self._ground, commit, on_settled)
 
     async def _call(self, function: Callable[[], Awaitable[T]]) -> T:
         return await self._portal.call(function)

@@ -2,8 +2,8 @@
 
 Theory of operation. To wake another thread costs more than most of what is asked for, so calls that are asked for before the
 trio thread has looked wake it once, and so do answers to one loop. A commit needs no task over there: it is submitted as the
-trio thread looks, and answered as it is settled; one that is alone does not go there at all. A task that waits for an answer is
-not woken to hear that it is cancelled: the call is, and what becomes of that wakes the task.
+trio thread looks, and answered as it is settled; one that is alone does not go there at all. What becomes of a call that was
+cancelled wakes its task; see `answers`.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from tenure.persistence.commits.commit import Commit, CommitResult
 from tenure.persistence.model.texts import leaves
 from tenure.persistence.writing.ground import Ground
 
+from .answers import Answer, Unbroken
 from .asked import Asked, Call, Give, Handed, OnSettled, start
-from .cancelling import Held, cancelling
 from .gathered import Gathered
 
 C = TypeVar("C")
@@ -85,17 +85,18 @@ class Portal:
         answer: T = await self._ask(lambda give: Call(self, give, function, arguments))
         return answer
 
-    async def commit(self, ground: Ground, commit: Commit, on_settled: OnSettled | None = None) -> CommitResult:
+    def commit(
+        self, ground: Ground, commit: Commit, on_settled: OnSettled | None = None
+    ) -> Coroutine[Any, Any, CommitResult]:
         """Have a commit written; see `Ground.commit`. Errors and cancellation as `call`, of what that does."""
-        answer: CommitResult = await self._ask(lambda give: Handed(self, give, ground, commit, on_settled))
-        return answer
+        return self._ask(lambda give: Handed(self, give, ground, commit, on_settled))
 
     async def _ask(self, make: Callable[[Give], Asked]) -> Any:
         token = self._token
         if token is None or os.getpid() != self._pid:
             raise copy(self._why_closed)
         loop = asyncio.get_running_loop()
-        answered: _Unbroken[outcome.Outcome[Any]] = _Unbroken(loop=loop)
+        answered: Unbroken[outcome.Outcome[Any]] = Unbroken(loop=loop)
         asked = make(partial(self._give, loop, answered))
         try:
             self._hand_over(asked, token)
@@ -144,7 +145,7 @@ class Portal:
             raise RuntimeError(message)
         if token is None or os.getpid() != self._pid:
             raise copy(self._why_closed)
-        answered: _Answer[Any] = _Answer()
+        answered: Answer[Any] = Answer()
         asked = make(answered.give)
         interrupt: BaseException | None = None
         late = False
@@ -210,10 +211,16 @@ class Portal:
     def _give(
         self,
         loop: asyncio.AbstractEventLoop,
-        answered: asyncio.Future[outcome.Outcome[Any]],
+        answered: Unbroken[outcome.Outcome[Any]],
         answer: outcome.Outcome[Any],
+        /,
+        *,
+        alone: bool = False,
     ) -> None:
-        """From any thread: give a task of a loop its answer."""
+        """From any thread: give a task of a loop its answer. Those that are not alone wake the loop once for all of them."""
+        if alone:
+            answered.answer(answer)
+            return
         gathered = self._answers.get(loop)
         if gathered is None:
             gathered = self._answers[loop] = Gathered(_settle)
@@ -283,70 +290,12 @@ def verb(
     return call
 
 
-@final
-class _Unbroken(asyncio.Future[T]):
-    """A future whose task waits to the end: a cancellation of that task is noted, and is not felt by it before."""
-
-    def __init__(self, *, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop=loop)
-        self._on_cancel: Callable[[], object] = _nothing
-        self._held: Held | None = None
-        self._before = cancelling()
-
-    async def wait(self, on_cancel: Callable[[], object]) -> Held | None:
-        """Wait for the result; at the first cancellation of the waiting task call `on_cancel`. What is held, or None."""
-        self._on_cancel = on_cancel
-        while not self.done():
-            try:
-                await self
-            except asyncio.CancelledError as exc:  # of a task that had not begun to wait, or was about to go on
-                self._hold(exc)
-        return self._held
-
-    def cancel(self, msg: Any | None = None) -> bool:
-        """Note it. The task that waits asks this when it is cancelled, and waits on where it is true."""
-        if self.done():
-            return False
-        self._hold(asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg))
-        return True
-
-    def _hold(self, error: asyncio.CancelledError) -> None:
-        if self._held is not None:
-            self._held.again()
-            return
-        self._held = Held(error, self._before)
-        if not self.done():  # else it came between the answer and the task, which is cancelled all the same
-            self._on_cancel()
-
-
-@final
-class _Answer(Generic[T]):
-    """An answer that one thread waits for.
-
-    Attributes:
-        given: The answer, or None while there is none.
-    """
-
-    def __init__(self) -> None:
-        self.given: outcome.Outcome[T] | None = None
-        self._lock = threading.Lock()
-        self._lock.acquire()
-
-    def give(self, answer: outcome.Outcome[T]) -> None:
-        """Let the thread that waits go on."""
-        self.given = answer
-        self._lock.release()
-
-    def wait(self, seconds: float) -> None:
-        """Wait for so long at most."""
-        self._lock.acquire(timeout=seconds)
-
-
-_Answered = tuple["asyncio.Future[outcome.Outcome[Any]]", "outcome.Outcome[Any]"]
+_Answered = tuple["Unbroken[outcome.Outcome[Any]]", "outcome.Outcome[Any]"]
 
 
 def _settle(answered: _Answered) -> None:
-    settle(*answered)
+    future, answer = answered
+    future.answer(answer, in_loop=True)
 
 
 def settle(future: asyncio.Future[T], value: T) -> None:
@@ -372,7 +321,7 @@ def in_trio(token: trio.lowlevel.TrioToken, function: Callable[[], object]) -> N
         return  # then the answer is on its way
 
 
-def _stand_still(answered: _Answer[Any], deadline: float) -> BaseException | None:
+def _stand_still(answered: Answer[Any], deadline: float) -> BaseException | None:
     """Wait a moment for a call. What the handler of a signal raised meanwhile."""
     try:
         answered.wait(max(min(_LOOK_S, deadline - time.monotonic()), 0.0))

@@ -13,7 +13,7 @@ import tenure
 import tenure.asyncio
 from tests.kit.shares import share
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 async def wait_for_ever(run: tenure.Run) -> None:

@@ -33,6 +33,9 @@ from tenure.persistence.model.values import SessionId
 from . import about, checkpoints, ledger, nodes
 from .nodes import Place
 
+_FOUND: Final = "session of a commit"
+"""The note with the record that the check of a commit has found: nothing has changed when it is applied."""
+
 ROOT: Final = Place(node=0, session=0, parent=None, position=0, digest=EMPTY_DIGEST, tombstoned_at=None)
 """Where a node without a parent stands on."""
 
@@ -99,6 +102,7 @@ def _replay(tx: Transaction, change: CommitGraph) -> RuntimeCommitResult | None:
 def _check(tx: Transaction, change: CommitGraph) -> None:
     commit = change.commit
     record = _find(tx, commit.session_id, change.fence)
+    tx.notes[_FOUND] = change, record
     actual = 0 if record is None else record.revision
     if actual != commit.expected:
         raise HeadRevisionConflict(session_id=commit.session_id, expected=commit.expected, actual=actual)
@@ -111,7 +115,11 @@ def _check(tx: Transaction, change: CommitGraph) -> None:
 
 def _commit(tx: Transaction, change: CommitGraph) -> RuntimeCommitResult:
     commit = change.commit
-    record = _find_or_create(tx, commit.session_id, change.fence)
+    checked: CommitGraph
+    record: SessionRecord | None
+    checked, record = tx.notes[_FOUND]
+    if record is None or checked is not change:
+        record = _find_or_create(tx, commit.session_id, change.fence)
     about.save_config(tx, record.session, commit)
     before = record.digest
     if not _append(tx, record, commit):
@@ -119,7 +127,8 @@ def _commit(tx: Transaction, change: CommitGraph) -> RuntimeCommitResult:
     if commit.checkpoint is not None:
         record.no_checkpoint = False
         checkpoints.save(tx, record.session, commit.session_id, commit.checkpoint)
-    ledger.add(tx, record.session, commit.session_id, commit.usage)
+    if commit.usage:
+        ledger.add(tx, record.session, commit.session_id, commit.usage)
     kept = None if record.no_checkpoint else checkpoints.find(tx, record.session, commit.session_id, bodies=False)
     record.no_checkpoint = kept is None
     result = RuntimeCommitResult(
@@ -147,23 +156,25 @@ def _append(tx: Transaction, record: SessionRecord, commit: EncodedCommit) -> bo
     made: dict[str, Place] = {}
     for node in commit.nodes:
         made[node.node_id] = _insert(tx, record, node, made)
-    leaf = _leaf(tx, record, commit, made)
-    own = {place.node for place in made.values()}
+    name = commit.nodes[-1].node_id if made and commit.leaf is None else commit.leaf
+    new = None if name is None else made.get(name)
+    leaf = new or (_place_of_head(record) if name is None else nodes.live_place(tx, record.session, name))
     # As most appends: one node on the head, or the first one of all, and the head goes there. Nothing branches off.
-    goes_on = len(made) == 1 and leaf.node in own and leaf.parent == record.head
+    goes_on = new is not None and new.parent == record.head and len(made) == 1
     if not goes_on:
-        goes_on = _branch(tx, record, leaf, made, own)
+        goes_on = _branch(tx, record, leaf, made)
     record.head = leaf.node or None
-    if leaf.node in own:
-        record.named = leaf.node, commit.nodes[-1].node_id if commit.leaf is None else commit.leaf
+    if new is not None and name is not None:
+        record.named = new.node, name
     record.message_count, record.digest = leaf.position, leaf.digest
     record.revision += 1
     sessions.save(tx, record)
     return goes_on
 
 
-def _branch(tx: Transaction, record: SessionRecord, leaf: Place, made: dict[str, Place], own: set[int]) -> bool:
+def _branch(tx: Transaction, record: SessionRecord, leaf: Place, made: dict[str, Place]) -> bool:
     """Remember what branches off where the head moves to a leaf. Whether that goes on from the old path."""
+    own = {place.node for place in made.values()}
     parents = {place.parent for place in made.values()}
     for place in made.values():
         if place.node not in parents and place.node != leaf.node:
@@ -214,14 +225,6 @@ def _check_new(tx: Transaction, record: SessionRecord, node: EncodedNode) -> Non
     if nodes.find_place(tx, record.session, node.node_id) is not None:
         detail = "there is a node of this id"
         raise NodeConflict(session_id=record.session_id, node_id=node.node_id, detail=detail)
-
-
-def _leaf(tx: Transaction, record: SessionRecord, commit: EncodedCommit, made: dict[str, Place]) -> Place:
-    if commit.leaf is not None:
-        return made.get(commit.leaf) or nodes.live_place(tx, record.session, commit.leaf)
-    if made:
-        return next(reversed(made.values()))
-    return _place_of_head(record)
 
 
 def _place_of_head(record: SessionRecord) -> Place:

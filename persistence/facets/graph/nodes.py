@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final, final
 
-from attrs import define, frozen
+import msgspec
+from attrs import frozen
 
 from tenure.errors import Corrupt, NotFound
 from tenure.persistence.commits.rows import (
@@ -62,9 +63,8 @@ _NODE: Final[Types] = (
 
 
 @final
-@define(slots=True)
-class Place:
-    """Where a node stands.
+class Place(msgspec.Struct):
+    """Where a node stands. A struct, as `Commit`.
 
     Attributes:
         node: The key of its row.

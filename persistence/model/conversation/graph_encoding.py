@@ -150,7 +150,7 @@ def checkpoint_ref(turn_state: bytes, parts: list[tuple[str, bytes, int]]) -> by
 
 
 def encode_commit(commit: RuntimeCommit) -> EncodedCommit:
-    """A commit as it is stored.
+    """A commit as it is stored, of one that has passed the door: its ids are those of nodes and sessions.
 
     Raises:
         InvalidInput: It cannot be stored and read back.
@@ -160,13 +160,13 @@ def encode_commit(commit: RuntimeCommit) -> EncodedCommit:
     encoded = EncodedCommit(
         session_id=commit.session_id,
         expected=commit.expected_head_revision,
-        nodes=tuple([_encode_node(node) for node in commit.nodes]),
-        leaf=_name(commit.leaf_node_id, "leaf_node_id"),
+        nodes=tuple(map(_encode_node, commit.nodes)),
+        leaf=commit.leaf_node_id,
         config=None if commit.config is None else encode(commit.config, "config"),
         frames=_encode_frames(commit.agent_frames),
         current_frame=_name(commit.current_agent_frame_id, "current_agent_frame_id"),
         checkpoint=None if commit.checkpoint is None else encode_checkpoint(commit.checkpoint),
-        usage=tuple([_check_usage(entry) for entry in commit.usage_deltas]),
+        usage=tuple(map(_check_usage, commit.usage_deltas)),
         claims=commit.completed_queue_claims,
         batches=tuple([_of_session(encode_batch(draft), commit) for draft in commit.enqueued_queue_batches]),
         attachments=commit.committed_attachment_ids,
@@ -210,21 +210,26 @@ def _content(commit: EncodedCommit) -> bytes:
 
 
 def _encode_node(node: SessionNodeRecord) -> EncodedNode:
-    node_id, parent = _name(node.node_id, "node_id"), _name(node.parent_node_id, "parent_node_id")
-    if node_id is None or node_id.startswith(OWN_NODES):
+    if node.node_id.startswith(OWN_NODES):
         raise InvalidInput(detail=f"ids that begin with {OWN_NODES} are the store's own", field="node_id")
-    kind, frame = _name(node.kind, "kind"), _name(node.agent_frame_id, "agent_frame_id")
-    plain = frame is None and node.caused_by is None
-    about = _about_of(kind) if plain else encode((kind, frame, node.caused_by), "caused_by")
+    frame = node.agent_frame_id
+    about = _about_of(node.kind)
+    if frame is not None or node.caused_by is not None:
+        about = encode((node.kind, _name(frame, "agent_frame_id"), node.caused_by), "caused_by")
     return EncodedNode(
-        node_id=node_id, parent=parent, payload=node.payload, about=about, timestamp=node.timestamp, frame=frame
+        node_id=node.node_id,
+        parent=node.parent_node_id,
+        payload=node.payload,
+        about=about,
+        timestamp=node.timestamp,
+        frame=frame,
     )
 
 
 @lru_cache(maxsize=_KINDS)
-def _about_of(kind: str | None) -> bytes:
-    """What nearly every node says of itself: its kind alone."""
-    return encode((kind, None, None), "kind")
+def _about_of(kind: str) -> bytes:
+    """What nearly every node says of itself: its kind alone, which is a name."""
+    return encode((_name(kind, "kind"), None, None), "kind")
 
 
 def decode_about(about: bytes, key: str) -> tuple[str, str | None, Any]:

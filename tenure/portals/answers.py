@@ -1,0 +1,116 @@
+"""Answers that are waited for: by a task of asyncio, which is not woken to hear that it is cancelled, or by a thread.
+
+Theory of operation. A future of asyncio has its loop call what wakes its task in a turn after the one in which it got its
+result. Who has the answer is in another thread, and wakes the loop all the same: so it gives the result there and then, and has
+the loop wake the task. What is called is noted in a list, for of two threads one has it called: the one that gives the
+answer, or the one in which the task begins to wait when that is there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any, Generic, TypeVar, final
+
+import outcome
+
+from .cancelling import Held, cancelling
+
+T = TypeVar("T")
+
+
+@final
+class Unbroken(asyncio.Future[T]):
+    """A future whose task waits to the end: a cancellation of that task is noted, and is not felt by it before.
+
+    One task waits for it, and one thread gives its result with `answer`.
+    """
+
+    def __init__(self, *, loop: asyncio.AbstractEventLoop) -> None:
+        """Made in the task."""
+        super().__init__(loop=loop)
+        self._on_cancel: Callable[[], object] = _nothing
+        self._held: Held | None = None
+        self._before = cancelling()
+        self._wakes: list[tuple[Callable[..., object], Context | None]] = []
+
+    async def wait(self, on_cancel: Callable[[], object]) -> Held | None:
+        """Wait for the result; at the first cancellation of the waiting task call `on_cancel`. What is held, or None."""
+        self._on_cancel = on_cancel
+        while not self.done():
+            try:
+                await self
+            except asyncio.CancelledError as exc:  # of a task that had not begun to wait, or was about to go on
+                self._hold(exc)
+        return self._held
+
+    def answer(self, value: T, *, in_loop: bool = False) -> None:
+        """Give the result, and have the task woken; from any thread, or `in_loop`. Called once.
+
+        A loop that was closed has no task left that waits.
+        """
+        self.set_result(value)
+        loop = self.get_loop()
+        try:
+            self._wake(loop.call_soon if in_loop else loop.call_soon_threadsafe)
+        except RuntimeError:
+            if not loop.is_closed():
+                raise
+
+    def add_done_callback(self, fn: Callable[..., object], /, *, context: Context | None = None) -> None:
+        """For the task, which begins to wait: `fn` wakes it."""
+        self._wakes.append((fn, context))
+        if self.done():
+            self._wake(self.get_loop().call_soon)
+
+    def _wake(self, call_soon: Callable[..., object]) -> None:
+        try:
+            wake, context = self._wakes.pop()
+        except IndexError:
+            return  # the task has not begun to wait, or the other thread has it woken
+        call_soon(wake, self, context=context)
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Note it. The task that waits asks this when it is cancelled, and waits on where it is true."""
+        if self.done():
+            return False
+        self._hold(asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg))
+        return True
+
+    def _hold(self, error: asyncio.CancelledError) -> None:
+        if self._held is not None:
+            self._held.again()
+            return
+        self._held = Held(error, self._before)
+        if not self.done():  # else it came between the answer and the task, which is cancelled all the same
+            self._on_cancel()
+
+
+@final
+class Answer(Generic[T]):
+    """An answer that one thread waits for.
+
+    Attributes:
+        given: The answer, or None while there is none.
+    """
+
+    def __init__(self) -> None:
+        """There is none yet."""
+        self.given: outcome.Outcome[T] | None = None
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def give(self, answer: outcome.Outcome[T], /, *, alone: bool = False) -> None:  # noqa: ARG002 - as `Give` has it
+        """Let the thread that waits go on."""
+        self.given = answer
+        self._lock.release()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for so long at most."""
+        self._lock.acquire(timeout=seconds)
+
+
+def _nothing() -> None:
+    return
