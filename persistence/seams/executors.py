@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import queue
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from functools import partial
 from typing import Final, Protocol, TypeVar, final, runtime_checkable
@@ -86,6 +86,12 @@ def opening(what: str) -> Generator[None]:
         if exc.errno in _NO_DESCRIPTOR:
             raise NoDescriptor(what=what) from exc
         raise
+
+
+def run_loop(function: Callable[[], Awaitable[T]], what: str) -> T:
+    """`trio.run`, where it is ours to call: it needs descriptors of its own. Raises `NoDescriptor` where it gets none."""
+    with opening(what):
+        return trio.run(function)
 
 
 @final

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Concatenate, ParamSpec
 
 import click
-import trio
 
 from tenure.errors import Error, InvalidInput
+from tenure.persistence.seams.executors import run_loop
 
 from .exits import (
     INTERRUPTED,
@@ -68,7 +68,7 @@ def in_json(app: click.Group) -> int:
 def perform(output: Output, body: Callable[..., Awaitable[int | None]], *args: Any, **kwargs: Any) -> int:
     """Run a command to its end and return its exit code."""
     try:
-        return trio.run(functools.partial(body, output, *args, **kwargs)) or 0
+        return run_loop(functools.partial(body, output, *args, **kwargs), "the command") or 0
     except Error as exc:
         output.error(exc)
         return exit_code(exc)

@@ -12,7 +12,7 @@ import outcome
 import trio
 
 from tenure.errors import Closed, Error
-from tenure.persistence.seams.executors import start_thread
+from tenure.persistence.seams.executors import run_loop, start_thread
 from tenure.persistence.seams.nursery import background
 
 from .portal import Portal
@@ -111,7 +111,7 @@ class TrioThread(Generic[T]):
     # In the thread
 
     def _run(self) -> None:
-        self.ended.set_result(outcome.capture(trio.run, self._serve))
+        self.ended.set_result(outcome.capture(run_loop, self._serve, THREAD))
 
     async def _serve(self) -> None:
         with self._lock:

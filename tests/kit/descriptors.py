@@ -14,7 +14,8 @@ def no_descriptor(*, but: int = 0) -> Generator[None]:
     """As long as this lasts the process is given `but` descriptors more, and no other."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     held: list[int] = []
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(int(each.name) for each in Path("/dev/fd").iterdir()) + 8, hard))
+    used = max(int(each.name) for each in Path("/dev/fd").iterdir())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + 8 + but, hard))
     try:
         while True:
             try:

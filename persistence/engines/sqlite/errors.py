@@ -106,10 +106,23 @@ def map_error(exc: apsw.Error, doing: str, connection: apsw.Connection | None) -
     return mapped
 
 
+_NEEDED_DESCRIPTORS: Final = 4
+"""Of a connection: the database, its log, what it shares with others, and a folder that is synced."""
+
+
 def check_descriptors(what: str) -> None:
-    """Raise `NoDescriptor` where the process has none left: SQLite says no more than that it cannot open a file."""
-    with opening(what):
-        os.close(os.open(os.sep, os.O_RDONLY))
+    """Raise `NoDescriptor` where the process has too few left: SQLite says no more than that it cannot open a file.
+
+    It has closed what it had opened by then, so that there may be as many as it needs but one.
+    """
+    held: list[int] = []
+    try:
+        with opening(what):
+            for _ in range(_NEEDED_DESCRIPTORS):
+                held.append(os.open(os.sep, os.O_RDONLY))  # noqa: PERF401 - those that were opened are closed
+    finally:
+        for each in held:
+            os.close(each)
 
 
 def _not_opened(doing: str, detail: str) -> Exception:

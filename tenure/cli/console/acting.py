@@ -15,6 +15,7 @@ from starlette.responses import RedirectResponse, Response
 
 from tenure.cli.upkeep.keys import seams
 from tenure.errors import InvalidInput
+from tenure.persistence.seams.executors import run_loop
 from tenure.supervisor.visiting import visit
 
 from .verbs import OF_SCHEDULES, VERBS
@@ -67,7 +68,7 @@ def act(pages: Pages) -> Callable[[Request], Awaitable[Response]]:
             raise InvalidInput(detail="it is missing in the form", field="id")
         if verb.typed and form.get("typed") != about:
             raise InvalidInput(detail="what was typed is not the id; nothing was done", field="typed")
-        if not trio.run(partial(_carry_out, pages.console.target, verb, form)):
+        if not run_loop(partial(_carry_out, pages.console.target, verb, form), "the console"):
             text = f"Its host has not answered for {PATIENCE_S:g} s. What was asked is stored, and is carried out when it does."
             return pages.show(request, "error.html", 503, title="No answer yet", text=text)
         return RedirectResponse(f"{_back(name)}?{urlencode({'id': about, 'done': name})}", status_code=303)

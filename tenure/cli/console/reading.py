@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final, TypeVar, final
 
-import trio
 from attrs import frozen
 
 from tenure.cli.upkeep.keys import seams
@@ -22,6 +21,7 @@ from tenure.persistence.facets.schedules.terms import ScheduleRecord
 from tenure.persistence.facets.state import own_state
 from tenure.persistence.model.output import place_of_position
 from tenure.persistence.model.values import InputId, LogicalRuntimeId, check_runtime_id
+from tenure.persistence.seams.executors import run_loop
 from tenure.persistence.upkeep.inspect import RuntimeLine, Wanted, list_runtimes, show_runtime
 from tenure.persistence.upkeep.listing import HostLine, InboxLine, find_input, list_hosts, list_inbox
 from tenure.persistence.upkeep.look import Look, look_into
@@ -51,7 +51,7 @@ def look(target: str, read: Callable[[Look], Awaitable[T]]) -> T:
         async with look_into(target, seams=seams()) as opened:
             return await read(opened)
 
-    return trio.run(run)
+    return run_loop(run, "the console")
 
 
 @final

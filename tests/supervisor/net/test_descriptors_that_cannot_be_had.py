@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -30,6 +31,22 @@ async def test_a_store_that_gets_no_descriptor_does_not_open_and_opens_later(dat
 
     async with tenure.open_store(database) as store:
         await store.health_check()
+
+
+@pytest.mark.sqlite("counts the descriptors of a file")
+@pytest.mark.parametrize("front", ["sync", "command"])
+async def test_however_few_descriptors_are_left_every_front_opens_or_says_so(front: str, database: Path) -> None:
+    """The first of them are those of trio's loop, those of the file come after them."""
+    async with tenure.open_store(database):
+        pass
+    program = [sys.executable, "-m", "tests.supervisor.net.few_descriptors", front, str(database)]
+    with trio.fail_after(60):
+        ended = await trio.run_process(program, capture_stdout=True, capture_stderr=True)
+
+    ends = ended.stdout.decode().split()
+    refused = ends.count("NoDescriptor")
+    assert ends == ["NoDescriptor"] * refused + ["open"] * (len(ends) - refused)
+    assert 0 < refused < len(ends)
 
 
 @pytest.mark.parametrize("left", range(4))
