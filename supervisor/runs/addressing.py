@@ -101,7 +101,7 @@ class Addressing:
             RunEnded: The run is over.
         """
         if timeout_s is not None:
-            check_seconds(timeout_s, "timeout_s")
+            timeout_s = check_seconds(timeout_s, "timeout_s")
         terms = send_terms(lane, correlation_id, kind)
         return await self._parts.asking.ask(check_runtime_id(target), encode(payload, "payload"), terms, timeout_s)
 

@@ -126,7 +126,7 @@ class Run(Work, Addressing, Speaking, Follows):
             InvalidInput: No such number of seconds.
             RunEnded: The run is over.
         """
-        check_seconds(seconds, "seconds")
+        seconds = check_seconds(seconds, "seconds")
         if steerable:
             await self._parts.steering.sleep(seconds)
             return
@@ -240,7 +240,7 @@ class Run(Work, Addressing, Speaking, Follows):
             RunEnded: The run is over.
         """
         if timeout_s is not None:
-            check_seconds(timeout_s, "timeout_s")
+            timeout_s = check_seconds(timeout_s, "timeout_s")
         return await self._parts.steering.wait(timeout_s, check_key(correlation_id, "correlation_id"))
 
     @property

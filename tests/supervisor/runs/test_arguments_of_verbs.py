@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -63,6 +65,15 @@ async def outcome_of(open_host: OpenHost, ask: Callable[[tenure.Run], Any]) -> t
         return outcome, list(await supervisor.read_session("a"))
 
 
+class Late(float):
+    """A number whose sums raise."""
+
+    def __radd__(self, other: object) -> float:
+        raise RuntimeError
+
+    __add__ = __mul__ = __rmul__ = __lt__ = __ge__ = __radd__  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
+
+
 REFUSED: dict[str, Callable[[Any], Any]] = {
     "reject with bytes": lambda run: run.reject(run.inputs[0], b"no"),
     "reject with nothing": lambda run: run.reject(run.inputs[0], None),
@@ -73,6 +84,16 @@ REFUSED: dict[str, Callable[[Any], Any]] = {
     "a map of nothing": lambda run: run.map("look", str, None, repeat="freely"),
     "a gather of results": lambda run: run.gather(5),
     "the first of results": lambda run: run.first(5),
+    **{
+        f"{verb} for {said}": partial(ask, seconds)
+        for verb, ask in {
+            "an answer": lambda seconds, run: run.ask("b", 1, timeout_s=seconds),
+            "a sleep": lambda seconds, run: run.sleep(seconds),
+            "a steerable sleep": lambda seconds, run: run.sleep(seconds, steerable=True),
+            "a wait": lambda seconds, run: run.wait_steered(timeout_s=seconds),
+        }.items()
+        for said, seconds in {"a number that is none": 10**400, "ever": math.inf, "yes": True, "less": -1}.items()
+    },
 }
 
 
@@ -91,6 +112,9 @@ TAKEN: dict[str, Callable[[tenure.Run], Any]] = {
     "kind": lambda run: run.send("b", 1, kind=Words("k")),
     "patched": lambda run: run.patched(Words("x")),
     "reject": lambda run: run.reject(run.inputs[0], Words("x")),
+    "sleep": lambda run: run.sleep(Late(0.01)),
+    "sleep that is steered": lambda run: run.sleep(Late(0.01), steerable=True),
+    "wait": lambda run: run.wait_steered(timeout_s=Late(0.01)),
     "rewrite": lambda run: run.session.rewrite([Raw(b"x")]),
     "state": lambda run: run.state.set(Words("x"), 1),
     "step": lambda run: run.step(Words("x"), str, repeat="freely"),
