@@ -21,6 +21,7 @@ from tenure.errors import (
     KeyMissing,
     PayloadTooLarge,
     ReadFailed,
+    RuntimeDestroyed,
     SchemaMismatch,
     WrongKey,
 )
@@ -162,7 +163,7 @@ def _check(
     if len(state.payload) > tx.limits.payload_bytes:
         raise PayloadTooLarge(size=len(state.payload), limit=tx.limits.payload_bytes)
     if destroyed and not state.is_terminal:
-        raise InvalidTransition(runtime_id=runtime_id, state=RuntimeState.DESTROYED, event=f"an input {state.phase}")
+        raise RuntimeDestroyed(runtime_id=runtime_id)
     if before is None or not is_terminal(before.phase):
         return
     if (state.phase, (state.reason, state.successor)) != (before.phase, before.end):

@@ -241,7 +241,7 @@ class Model:
         runtime = self.get(name)
         for state in states:
             if runtime.state == "destroyed" and state.phase not in ENDS:
-                raise Refused(InvalidTransition)
+                raise Refused(RuntimeDestroyed)
             before = runtime.inputs.get(state.input_id)
             if before is None or before.phase not in ENDS:
                 continue

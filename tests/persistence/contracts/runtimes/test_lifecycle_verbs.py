@@ -69,8 +69,9 @@ async def test_a_destroyed_runtime_can_be_destroyed_again_with_its_inputs(store:
     await store.runtimes.atomic_lifecycle_commit("alice", "destroyed", [consumed("i1")])
     await store.runtimes.atomic_lifecycle_commit("alice", "destroyed", [consumed("i1")])
 
-    with pytest.raises(InvalidTransition):
-        await store.runtimes.persist_input_state("alice", queued("i2"))
+    for name in ("i1", "i2"):
+        with pytest.raises(RuntimeDestroyed):
+            await store.runtimes.persist_input_state("alice", queued(name))
 
 
 async def test_a_runtime_of_which_only_inputs_were_written_has_no_record(store: Store) -> None:
