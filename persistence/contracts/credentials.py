@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import final
+
+import trio
 
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets import credentials
-from tenure.persistence.facets.credentials import PersistFlow, Update, UpdateFlow, UpdateRaised
+from tenure.persistence.facets.credentials import PersistFlow, SwapFlow, Update, compute
 from tenure.persistence.model.arguments import checked
+from tenure.persistence.seams.executors import Executor, ThreadExecutor
+from tenure.persistence.seams.seams import Seams
 
-from .access import Access
+from .access import Backend
 
 
 @final
@@ -17,9 +24,10 @@ from .access import Access
 class CredentialsContract:
     """The verbs of `store.credentials`."""
 
-    def __init__(self, store: Access, authority_key: str | None) -> None:
+    def __init__(self, store: Backend, authority_key: str | None) -> None:
         """Bind to an open store."""
         self._store = store
+        self._turn = trio.Lock()
         self._authority_key = authority_key
 
     def auth_authority_key(self) -> str | None:
@@ -35,15 +43,36 @@ class CredentialsContract:
         return await self._store.read(credentials.find)
 
     async def update_auth_oauth_flow_snapshot(self, update: Update) -> None:
-        """Read, compute, write, in one transaction that no other commit shares.
+        """Read, compute, write; whatever others write at the same time, nothing of it is lost.
 
-        `update` gets the stored snapshot or None and returns the next one. It is pure and sync, runs on the writer's thread
-        while every other commit waits, and may not call the store. It may be called twice where the disk was full.
+        `update` gets the stored snapshot or None and returns the next one. It is sync and may take its time: it runs on a
+        thread of its own, and no commit waits for it. It is called again where another host has written meanwhile, with what
+        that has; updates of this host come one after another.
 
         Raises:
             Exception: Whatever `update` raised, as it is; then nothing was written.
+            NoThread: There is no thread for it; nothing happened.
+            Error: Of `Store.read` and `Store.commit`.
+
+        Cancellation: while `update` runs nothing was written, nor will be; it runs to its end unheard. Otherwise as
+        `Store.commit`.
         """
-        result = await self._store.commit(Commit(changes=(UpdateFlow(update=update),)))
-        (answer,) = result.values
-        if isinstance(answer, UpdateRaised):
-            raise answer.error
+        async with self._turn, _thread(self._store.seams) as thread:
+            while True:
+                before = await self._store.read(credentials.find)
+                computed = await thread.run(partial(compute, update, before))
+                if computed.error is not None:
+                    raise computed.error
+                swap = SwapFlow(before=before, snapshot=computed.snapshot)
+                if (await self._store.commit(Commit(changes=(swap,)))).values[0]:
+                    return
+
+
+@asynccontextmanager
+async def _thread(seams: Seams) -> AsyncGenerator[Executor]:
+    make = seams.step_executor
+    executor: Executor = ThreadExecutor("tenure-update") if make is None else make()
+    try:
+        yield executor
+    finally:
+        executor.close()

@@ -7,7 +7,6 @@ is never turned into text here.
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, final
@@ -30,10 +29,6 @@ Update = Callable[[bytes | None], bytes]
 """From the stored snapshot, or None, to the next one. Pure and sync."""
 
 
-COMPUTED: Final = "credentials, computed"
-"""Key of the record between an update and its write."""
-
-
 @final
 @frozen(kw_only=True, slots=True)
 class PersistFlow(Change):
@@ -51,58 +46,79 @@ class PersistFlow(Change):
 
 @final
 @frozen(kw_only=True, slots=True)
-class UpdateFlow(Change):
-    """Read the snapshot, compute the next one, write it. Answer: None, or the `UpdateRaised` that stopped it.
+class SwapFlow(Change):
+    """Write the snapshot where the one that it was computed from is still there. Answer: whether it was.
 
-    The one change that carries a function (design §14). It is alone in its group: no other commit waits for it or is
-    rolled back with it.
+    Attributes:
+        before: What is there, or None.
+        snapshot: What is there then.
     """
 
     ingress = True
 
-    update: Update = field(repr=False)
+    before: bytes | None = field(repr=False)
+    snapshot: bytes = field(repr=False)
 
     @property
     def weight(self) -> int:
-        """More than any group may have."""
-        return sys.maxsize
+        """See `Change.weight`."""
+        return len(self.snapshot)
 
 
 @final
 @frozen(kw_only=True, slots=True)
-class UpdateRaised:
-    """What an update raised; nothing was written."""
+class Computed:
+    """What an update returned, or raised.
 
-    error: BaseException = field(repr=False)
+    Attributes:
+        snapshot: The next snapshot.
+        error: What it raised in place of one.
+    """
+
+    snapshot: bytes = field(default=b"", repr=False)
+    error: BaseException | None = field(default=None, repr=False)
+
+
+def compute(update: Update, before: bytes | None) -> Computed:
+    """Call an update. Raises nothing: an error of a caller's function is an answer."""
+    try:
+        snapshot: Any = update(before)
+        if inspect.iscoroutine(snapshot):
+            snapshot.close()
+        if not isinstance(snapshot, bytes):
+            raise InvalidInput(detail="an update returns bytes, and does so at once", field="update")  # noqa: TRY301
+    except BaseException as exc:  # noqa: BLE001 - it is the caller's function, and what it raises is the caller's alone
+        return Computed(error=exc)
+    return Computed(snapshot=bytes(snapshot))
 
 
 def _persist(tx: Transaction, change: PersistFlow) -> None:
     _save(tx, change.snapshot)
 
 
-def _compute(tx: Transaction, change: UpdateFlow) -> UpdateRaised | None:
-    # At the place of idempotent replay: an error is an answer, and then nothing at all is written.
-    try:
-        snapshot: Any = change.update(find(tx))
-        if inspect.iscoroutine(snapshot):
-            snapshot.close()
-        if not isinstance(snapshot, bytes):
-            raise InvalidInput(detail="an update returns bytes, and does so at once", field="update")  # noqa: TRY301
-    except BaseException as exc:  # noqa: BLE001 - it is the caller's function, and what it raises is the caller's alone
-        return UpdateRaised(error=exc)
-    tx.notes[COMPUTED] = snapshot
-    return None
+def _swap(tx: Transaction, change: SwapFlow) -> bool:
+    if change.before is None:
+        return _make(tx, change.snapshot)
+    tx.write("credentials.hold")  # on a server no other host can change it from here on
+    if find(tx) != change.before:
+        return False
+    _save(tx, change.snapshot)
+    return True
 
 
-def _update(tx: Transaction, _change: UpdateFlow) -> None:
-    computed: bytes = tx.notes[COMPUTED]
-    _save(tx, computed)
+def _make(tx: Transaction, snapshot: bytes) -> bool:
+    _check_size(tx, snapshot)
+    return bool(tx.all("credentials.make", snapshot=snapshot, digest=digest(snapshot), now=tx.now))
 
 
 def _save(tx: Transaction, snapshot: bytes) -> None:
+    _check_size(tx, snapshot)
+    tx.write("credentials.save", snapshot=snapshot, digest=digest(snapshot), now=tx.now)
+
+
+def _check_size(tx: Transaction, snapshot: bytes) -> None:
     if len(snapshot) > tx.limits.payload_bytes:
         raise PayloadTooLarge(size=len(snapshot), limit=tx.limits.payload_bytes)
-    tx.write("credentials.save", snapshot=snapshot, digest=digest(snapshot), now=tx.now)
 
 
 def find(statements: Statements) -> bytes | None:
@@ -119,7 +135,7 @@ def find(statements: Statements) -> bytes | None:
 
 FACET: Final = Facet(
     name="credentials",
-    handlers={PersistFlow: Handler(apply=_persist), UpdateFlow: Handler(apply=_update, replay=_compute)},
+    handlers={PersistFlow: Handler(apply=_persist), SwapFlow: Handler(apply=_swap)},
     part="rows",
     verify=(once(lambda statements: list(failing("credentials", "oauth", partial(find, statements)))),),
 )

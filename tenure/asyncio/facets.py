@@ -133,7 +133,7 @@ class Operations(_Front[OperationsContract]):
 
 @final
 class Credentials(_Front[CredentialsContract]):
-    """`tenure.Store.credentials` for an asyncio program. What `update_auth_oauth_flow_snapshot` is given runs in the writer."""
+    """`tenure.Store.credentials` for an asyncio program. What an update is given runs on a thread of its own."""
 
     persist_auth_oauth_flow_snapshot = verb(CredentialsContract.persist_auth_oauth_flow_snapshot)
     load_auth_oauth_flow_snapshot = verb(CredentialsContract.load_auth_oauth_flow_snapshot)

@@ -132,6 +132,11 @@ def flow_kept(_change: Change, _answer: None) -> Promised:
     return [("credentials", True)]
 
 
+def swapped(_change: Change, answer: bool) -> Promised:  # noqa: FBT001 - as changes answer
+    """There are some where they took the place of others."""
+    return [("credentials", True)] if answer else []
+
+
 def check_credentials(rows: Rows) -> None:
     """They are there."""
     assert credentials.find(rows.statements) is not None or not rows.history.acknowledged("credentials"), (
@@ -153,7 +158,7 @@ PROOFS: Final = (
     ),
     FacetProof(
         name="credentials",
-        promises={credentials.PersistFlow: flow_kept, credentials.UpdateFlow: flow_kept},
+        promises={credentials.PersistFlow: flow_kept, credentials.SwapFlow: swapped},
         check=check_credentials,
     ),
 )

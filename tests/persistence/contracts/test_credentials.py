@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import trio
 import tenure
 from tenure import RuntimeState, Store
 from tenure.errors import Corrupt, InvalidInput, PayloadTooLarge
-from tenure.persistence.facets.credentials import PersistFlow, UpdateFlow, UpdateRaised
+from tenure.persistence.facets.credentials import Computed, PersistFlow, SwapFlow
 from tests.persistence.contracts.damage import execute
 
 SECRET = b"hunter2-refresh-token"
@@ -51,6 +52,64 @@ async def test_updates_that_run_at_once_lose_nothing(store: Store) -> None:
             nursery.start_soon(store.runtimes.persist_runtime_state, f"runtime-{index}", RuntimeState.IDLE)
 
     assert await store.credentials.load_auth_oauth_flow_snapshot() == b"20"
+
+
+async def test_an_update_that_takes_its_time_keeps_no_commit_waiting_and_can_be_left(store: Store) -> None:
+    entered, end = trio.Event(), threading.Event()
+    token = trio.lowlevel.current_trio_token()
+
+    def update(_current: bytes | None) -> bytes:
+        token.run_sync_soon(entered.set)
+        end.wait(30)
+        return b"late"
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(store.credentials.update_auth_oauth_flow_snapshot, update)
+        await entered.wait()
+        with trio.fail_after(5):
+            await store.credentials.persist_auth_oauth_flow_snapshot(b"meanwhile")
+            assert await store.credentials.load_auth_oauth_flow_snapshot() == b"meanwhile"
+        nursery.cancel_scope.cancel()
+    end.set()
+
+    await store.credentials.update_auth_oauth_flow_snapshot(lambda current: (current or b"") + b", and on")
+    assert await store.credentials.load_auth_oauth_flow_snapshot() == b"meanwhile, and on"
+
+
+async def test_updates_of_two_hosts_at_once_lose_nothing(tmp_path: Path) -> None:
+    def update(current: bytes | None) -> bytes:
+        return str(int(current or b"0") + 1).encode()
+
+    async def update_often(store: Store) -> None:
+        for _ in range(20):
+            await store.credentials.update_auth_oauth_flow_snapshot(update)
+
+    target = tmp_path / "agents.db"
+    async with tenure.open_store(target) as one, tenure.open_store(target) as other:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(update_often, one)
+            nursery.start_soon(update_often, other)
+
+        assert await one.credentials.load_auth_oauth_flow_snapshot() == b"40"
+
+
+@pytest.mark.parametrize("first", [None, b"0"])
+async def test_an_update_begins_again_where_another_has_written_meanwhile(store: Store, first: bytes | None) -> None:
+    if first is not None:
+        await store.credentials.persist_auth_oauth_flow_snapshot(first)
+    seen: list[bytes | None] = []
+    token = trio.lowlevel.current_trio_token()
+
+    def update(current: bytes | None) -> bytes:
+        seen.append(current)
+        if len(seen) == 1:
+            trio.from_thread.run(store.credentials.persist_auth_oauth_flow_snapshot, b"another host", trio_token=token)
+        return (current or b"") + b"!"
+
+    await store.credentials.update_auth_oauth_flow_snapshot(update)
+
+    assert seen == [first, b"another host"]
+    assert await store.credentials.load_auth_oauth_flow_snapshot() == b"another host!"
 
 
 class Refused(Exception):
@@ -130,8 +189,8 @@ async def test_no_secret_is_shown(store: Store, caplog: pytest.LogCaptureFixture
         repr(corrupt.value),
         str(corrupt.value),
         repr(PersistFlow(snapshot=SECRET)),
-        repr(UpdateFlow(update=lambda _: SECRET)),
-        repr(UpdateRaised(error=ValueError(SECRET.decode()))),
+        repr(SwapFlow(before=SECRET, snapshot=SECRET)),
+        repr(Computed(snapshot=SECRET, error=ValueError(SECRET.decode()))),
         repr(store.credentials),
     ]
     assert not [text for text in shown if "hunter2" in text]
