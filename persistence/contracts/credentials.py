@@ -45,9 +45,9 @@ class CredentialsContract:
     async def update_auth_oauth_flow_snapshot(self, update: Update) -> None:
         """Read, compute, write; whatever others write at the same time, nothing of it is lost.
 
-        `update` gets the stored snapshot or None and returns the next one. It is sync and may take its time: it runs on a
-        thread of its own, and no commit waits for it. It is called again where another host has written meanwhile, with what
-        that has; updates of this host come one after another.
+        `update` gets the stored snapshot or None and returns the next one. It is sync and may take its time: it has its own
+        thread, and no commit waits for it. It is called again where another host has written meanwhile, with what that has;
+        updates of this host come one after another.
 
         Raises:
             Exception: Whatever `update` raised, as it is; then nothing was written.

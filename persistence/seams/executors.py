@@ -89,7 +89,7 @@ def opening(what: str) -> Generator[None]:
 
 
 def run_loop(function: Callable[[], Awaitable[T]], what: str) -> T:
-    """`trio.run`, where it is ours to call: it needs descriptors of its own. Raises `NoDescriptor` where it gets none."""
+    """`trio.run`, where it is ours to call: its loop needs some descriptors. Raises `NoDescriptor` where it gets none."""
     with opening(what):
         return trio.run(function)
 

@@ -133,7 +133,7 @@ class Operations(_Front[OperationsContract]):
 
 @final
 class Credentials(_Front[CredentialsContract]):
-    """`tenure.Store.credentials` for an asyncio program. What an update is given runs on a thread of its own."""
+    """`tenure.Store.credentials` for an asyncio program. What an update is given runs on its own thread."""
 
     persist_auth_oauth_flow_snapshot = verb(CredentialsContract.persist_auth_oauth_flow_snapshot)
     load_auth_oauth_flow_snapshot = verb(CredentialsContract.load_auth_oauth_flow_snapshot)

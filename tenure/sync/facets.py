@@ -62,7 +62,7 @@ class Operations(Front[OperationsContract]):
 
 @final
 class Credentials(Front[CredentialsContract]):
-    """`tenure.Store.credentials` for a program without a loop. What an update is given runs on a thread of its own."""
+    """`tenure.Store.credentials` for a program without a loop. What an update is given runs on its own thread."""
 
     persist_auth_oauth_flow_snapshot = verb(CredentialsContract.persist_auth_oauth_flow_snapshot)
     load_auth_oauth_flow_snapshot = verb(CredentialsContract.load_auth_oauth_flow_snapshot)
