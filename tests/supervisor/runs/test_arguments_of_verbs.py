@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
@@ -84,17 +83,25 @@ REFUSED: dict[str, Callable[[Any], Any]] = {
     "a map of nothing": lambda run: run.map("look", str, None, repeat="freely"),
     "a gather of results": lambda run: run.gather(5),
     "the first of results": lambda run: run.first(5),
-    **{
-        f"{verb} for {said}": partial(ask, seconds)
-        for verb, ask in {
-            "an answer": lambda seconds, run: run.ask("b", 1, timeout_s=seconds),
-            "a sleep": lambda seconds, run: run.sleep(seconds),
-            "a steerable sleep": lambda seconds, run: run.sleep(seconds, steerable=True),
-            "a wait": lambda seconds, run: run.wait_steered(timeout_s=seconds),
-        }.items()
-        for said, seconds in {"a number that is none": 10**400, "ever": math.inf, "yes": True, "less": -1}.items()
-    },
 }
+
+
+RESTS: dict[str, Callable[[tenure.Run, Any], Any]] = {
+    "ask": lambda run, seconds: run.ask("b", 1, timeout_s=seconds),
+    "sleep": lambda run, seconds: run.sleep(seconds),
+    "sleep that is steered": lambda run, seconds: run.sleep(seconds, steerable=True),
+    "wait": lambda run, seconds: run.wait_steered(timeout_s=seconds),
+}
+
+
+@pytest.mark.parametrize("seconds", [10**400, math.inf, True, -1], ids=["beyond numbers", "for ever", "true", "less"])
+@pytest.mark.parametrize("verb", RESTS)
+async def test_a_rest_of_no_number_of_seconds_is_refused(
+    autojump_clock: MockClock, open_host: OpenHost, verb: str, seconds: float
+) -> None:
+    outcome, _ = await outcome_of(open_host, lambda run: RESTS[verb](run, seconds))
+    assert outcome.reason == "max_attempts_exhausted"
+    assert (outcome.error or "").startswith(InvalidInput.__name__)
 
 
 @pytest.mark.parametrize("name", REFUSED)
