@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-from tenure.errors import InvalidInput
+from tenure.errors import InvalidInput, RuntimeDestroyed
 from tenure.persistence.contracts.erasing import Erasure, Erasures
 from tenure.persistence.model.arguments import checked
 from tenure.persistence.model.labels import check_relabelling
@@ -159,7 +159,8 @@ class Handle(ABC):
         """Abandon every unfinished input and leave a tombstone: the id never comes back. Durable when this returns.
 
         Args:
-            erase: Erase everything that it has held too; it is begun in the same commit. See `erase`.
+            erase: Erase everything that it has held too; it is begun in the same commit, and goes on where the runtime was
+                destroyed before: by this call, say, when its host was killed. See `erase`.
             peers: With `erase`, what other runtimes have from it too.
 
         Returns:
@@ -167,10 +168,16 @@ class Handle(ABC):
 
         Raises:
             InvalidInput: `peers` without `erase`.
+            RuntimeDestroyed: It was destroyed before, and `erase` is not asked for.
         """
         if peers and not erase:
             raise InvalidInput(detail="peers goes with erase=True", field="peers")
-        await self._perform(Apply(event=LifecycleEvent.DESTROY, erase=erase, peers=peers))
+        try:
+            await self._perform(Apply(event=LifecycleEvent.DESTROY, erase=erase, peers=peers))
+        except RuntimeDestroyed:
+            if not erase:
+                raise
+            return await self._erasures.erase(self._of, peers=peers)
         return await self._erasures.carry_on(self._of) if erase else None
 
     async def erase(self, *, peers: bool = False) -> Erasure:

@@ -107,6 +107,23 @@ async def test_another_host_has_its_runtime_erased_and_one_that_was_destroyed_be
             await one.accept("alice", "anew", kind="keeping")
 
 
+@pytest.mark.parametrize("before", [{}, {"erase": True}])
+async def test_a_destroy_that_erases_may_be_asked_for_again(
+    database: Path, autojump_clock: MockClock, before: dict[str, bool]
+) -> None:
+    async with supervisor(database, BEHAVIOURS) as one, supervisor(database, {}) as two:
+        await answered(one, "alice", "keeping")
+        runtime, elsewhere = one.runtime("alice"), await two.find("alice")
+        await runtime.destroy(**before)
+
+        for each in (runtime, elsewhere, await one.find("alice")):
+            again = await each.destroy(erase=True)
+            assert again is not None
+            assert again.gone, again.pending
+            with pytest.raises(RuntimeDestroyed):
+                await each.destroy()
+
+
 async def test_copies_with_others_go_where_they_are_asked_for(database: Path, autojump_clock: MockClock) -> None:
     """What bob has put into its own conversation, state and steps is bob's; here it is erased first."""
     async with host(database, BEHAVIOURS) as one:
