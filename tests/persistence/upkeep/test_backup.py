@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 from typing import cast
@@ -166,6 +167,21 @@ async def test_what_is_no_backup_is_refused_and_nothing_is_left(tmp_path: Path) 
     assert isinstance(await refusal(tmp_path / "newer.db", target), SchemaMismatch)
     assert isinstance(await refusal(tmp_path / "copy.db", tmp_path / "none" / "b.db"), CannotOpen)
     assert names(target.parent) <= {"b.db-lock"}
+
+
+async def test_what_is_no_plain_file_is_said_to_be_none_and_is_not_to_be_removed(tmp_path: Path) -> None:
+    target, pipe, empty = tmp_path / "b.db", tmp_path / "pipe", tmp_path / "empty"
+    await fill(tmp_path / "a.db")
+    os.mkfifo(pipe)
+    empty.touch()
+
+    for named in (pipe, Path(os.devnull)):
+        with pytest.raises(CannotOpen) as written:
+            await back_up(tmp_path / "a.db", named)
+        for error in (written.value, await refusal(named, target)):
+            assert "no plain file" in str(error)
+            assert "remove it" not in str(error)
+    assert isinstance(await refusal(empty, target), NotADatabase)
 
 
 async def test_a_cancelled_backup_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

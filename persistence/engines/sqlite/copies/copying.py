@@ -10,7 +10,7 @@ from typing import Final, final
 import apsw
 from attrs import frozen
 
-from tenure.errors import CannotOpen, Contended, Corrupt, StoreLocked
+from tenure.errors import CannotOpen, Contended, Corrupt, NotADatabase, StoreLocked
 from tenure.persistence.engines.door import (
     Copy,
 )
@@ -21,6 +21,7 @@ from tenure.persistence.engines.sqlite.errors import mapped_errors
 from tenure.persistence.engines.sqlite.opening.migrations import check_known
 from tenure.persistence.engines.sqlite.opening.preflight import (
     COPY_SUFFIX,
+    check_kind,
     check_names,
     check_path,
     mapped_os_errors,
@@ -38,10 +39,13 @@ class Stopped(Exception):
 
 
 def check_source(path: str, files: Files) -> None:
-    """Raises what `check_path` finds, and `CannotOpen` where there is nothing to copy."""
+    """Raises what `check_kind` and `check_path` find, and `CannotOpen` or `NotADatabase` where there is nothing to copy."""
+    check_kind(path)
     check_path(path, files, None)
-    if not files.exists(path) or files.size(path) == 0:
+    if not files.exists(path):
         raise CannotOpen(path=path, detail="there is no such file")
+    if files.size(path) == 0:
+        raise NotADatabase(path=path, detail="it is empty")
 
 
 def check_target(path: str, files: Files) -> None:

@@ -107,14 +107,26 @@ def check_names(path: str) -> None:
         kind = stat.S_IFMT(found.st_mode)
         # A database that is a folder has its own error.
         if kind != stat.S_IFREG and not (name == path and kind == stat.S_IFDIR):
-            detail = f"{name} is {_KINDS.get(kind, 'a device')}, where a plain file of the store stands; remove it"
-            raise CannotOpen(path=path, detail=detail)
+            found_kind = _KINDS.get(kind, "a device")
+            beside = f"{name} is {found_kind}, where a plain file of the store stands; remove it"
+            # What the caller has named himself need not be the store's to remove.
+            raise CannotOpen(path=path, detail=beside if name != path else f"it is {found_kind}, and no plain file")
         # The copy has two for a moment, while it is given its own.
         if kind == stat.S_IFREG and found.st_nlink > 1 and name != path + COPY_SUFFIX:
             which = "the file" if name == path else name
             detail = f"{which} has {found.st_nlink} names (hard links), each with another log"
             raise CannotOpen(path=path, detail=detail)
     check_attachments_folder(path + ATTACHMENTS_SUFFIX)
+
+
+def check_kind(path: str) -> None:
+    """Raises `CannotOpen` where a path is that of a link, a pipe or a device; of a folder, who reads it says so."""
+    try:
+        kind = stat.S_IFMT(os.lstat(path).st_mode)
+    except OSError:
+        return  # it is named when it is opened
+    if kind not in (stat.S_IFREG, stat.S_IFDIR):
+        raise CannotOpen(path=path, detail=f"it is {_KINDS.get(kind, 'a device')}, and no plain file")
 
 
 def check_attachments_folder(folder: str) -> None:
