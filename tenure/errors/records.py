@@ -78,12 +78,16 @@ class FactConflict(WriteFailed):
 class CounterOverflow(WriteFailed):
     """A stored counter is at its last value and would wrap.
 
-    No caller's mistake, and not to be waited out: a wrapped token or sequence would let old writers in again, so the
-    store refuses for good. Move to a new store. `LimitReached` is a limit that may be raised.
+    Not to be waited out. Where it is the store's, a wrapped token or sequence would let old writers in again: no caller's
+    mistake, and the store refuses for good. A count of usage is what its callers have added, and no other has anything of
+    it. `LimitReached` is a limit that may be raised.
+
+    Fields: which counter; what to do.
     """
 
-    message = "the counter {counter!r} is exhausted and never wraps; move to a new store"
+    message = "the counter {counter!r} is exhausted and never wraps; {advice}"
     counter: str
+    advice: str = "move to a new store"
 
 
 @final

@@ -56,7 +56,7 @@ def _sum(left: tuple[int, ...], right: tuple[int, ...]) -> tuple[int, ...]:
     total = tuple([one + other for one, other in zip(left, right, strict=True)])
     for name, count in zip(COUNTERS, total, strict=True):
         if count >= INT_LIMIT:
-            raise CounterOverflow(counter=name)
+            raise CounterOverflow(counter=name, advice="correct the usage, or write it under another source")
     return total
 
 

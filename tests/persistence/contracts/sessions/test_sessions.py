@@ -461,7 +461,7 @@ async def test_a_ledger_that_would_overflow_refuses_the_whole_commit(store: Stor
     most = TokenLedgerEntry(source="s", model="m", usage=TokenUsage(cache_read_tokens=2**63 - 1))
     await commit(store, 0, node("a"), usage_deltas=(most,))
 
-    with pytest.raises(CounterOverflow):
+    with pytest.raises(CounterOverflow, match=r"'cache_read_tokens' .* correct the usage"):
         await commit(store, 1, node("b", "a"), usage_deltas=(most,))
 
     assert await everything(store) == ["a"]
