@@ -40,6 +40,8 @@ class Player:
             if is_recorded_at_its_beginning(item):
                 self._entering.settle(*names)
             names += [item.name, *within]
+            if isinstance(item, Scope) and item.recorded and self._entering.seen[item.name] == repr(True):
+                self._entering.settle(*names)
             if is_recorded_at_its_end(item) and not self._entering.has_failed(item.name):
                 self._entering.settle(item.name, *(within if isinstance(item, Sides) else ()))
 
@@ -130,10 +132,6 @@ class Player:
             return plain.cancelled_caught
         async with self._run.move_on_after(item.seconds) as scope:
             await self.play(item.body, within)
-        if scope.cancelled_caught:
-            self._entering.settle(
-                item.name
-            )  # and not times that were given before it: they are on disk with the next entry
         return scope.cancelled_caught
 
 

@@ -203,10 +203,8 @@ class Drawing:
 
     def _item(self, depth: int, in_main: bool, in_calls: bool) -> Item:  # noqa: FBT001 - as in `program`
         kinds = ["step"] * 4 + ["ask", "ask", "sleep", "spawn"] + ["plain"] * 16
-        # Where a scope has cut off an unrecorded wait that is quicker now, the run does what stands after it, as far as that is
-        # kept in memory alone (append, draw), and had not done so before. So none stands amid the body of a scope.
-        if not self._plain and not self._scopes:
-            kinds += ["idle"] * 4
+        if not self._plain:
+            kinds += ["idle"] * (8 if self._scopes else 4)
         if not in_calls:
             kinds += ["calls", "map"]
         if in_main:
@@ -316,7 +314,7 @@ class Drawing:
             attempts=source.choice([1, 1, 2]),
             timeout_s=source.choice([None, None, None, 1.5, 3]) if fails else None,
             is_sync=_by_chance(source, 0.2),
-            after_s=0 if self._scopes else source.choice([0, 0, 1, 2]),
+            after_s=source.choice([0, 0, 1, 2]),
         )
 
 

@@ -63,8 +63,10 @@ class Addressing:
             else send_terms(lane, correlation_id, kind, check_delay(at, after_s))
         )
         message = Message(check_runtime_id(target), encode(payload, "payload"), terms)
-        self._entering.buffers("a message").sent.append(message)
-        self._entering.record.addressed(message)
+        branch = self._entering.buffers("a message sent", message)
+        branch.sent.append(message)
+        if branch.stands_for is None:
+            self._entering.record.addressed(message)
 
     @awaited
     async def ask(

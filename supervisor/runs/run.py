@@ -30,6 +30,7 @@ from .keeping.following import Follows
 from .keeping.speaking import Speaking
 from .keeping.terms import check_seconds, check_text
 from .parts import RunParts
+from .recording.cutting.kept import keep
 from .resting.scopes import move_on_after
 from .resting.turns import awaited
 from .work import Work
@@ -145,7 +146,8 @@ class Run(Work, Addressing, Speaking, Follows):
         """
         self._check_open()
         text = check_text(error, "error")
-        self._entering.buffers("a rejection").ended.append((self._parts.batch.check(rejected, "rejected"), text))
+        ended = self._parts.batch.check(rejected, "rejected"), text
+        self._entering.buffers("a rejection", ended).ended.append(ended)
 
     def answer(self, answered: RunInput, result: object) -> None:
         """Consume one member of the batch, with this as its result and no other. Lands with the next boundary.
@@ -163,8 +165,8 @@ class Run(Work, Addressing, Speaking, Follows):
             RunEnded: The run is over.
         """
         self._check_open()
-        encoded = self._parts.steps.encode_result(result)
-        self._entering.buffers("an answer").ended.append((self._parts.batch.check(answered, "answered"), encoded))
+        ended = self._parts.batch.check(answered, "answered"), self._parts.steps.encode_result(result)
+        self._entering.buffers("an answer", ended).ended.append(ended)
 
     def again(self, payload: object) -> Again:
         """End this run and go on in a new one: ``return run.again(payload)``, and nothing else.
@@ -262,7 +264,11 @@ class Run(Work, Addressing, Speaking, Follows):
     def _decide(self, event: LifecycleEvent) -> None:
         self._check_open()
         self._entering.only_main(f"{event} of the runtime")
-        self._parts.verbs.ask(event)
+        branch = self._entering.branch
+        if branch.scopes:
+            branch = keep(self._entering.record, branch, f"{event} of the runtime", "")
+        if branch.stands_for is None:
+            self._parts.verbs.ask(event)
 
 
 def parts_of(run: Run) -> RunParts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Final, final
 
@@ -36,6 +36,8 @@ from .inputs.batch import Batch
 from .inputs.run_input import RunInput
 from .recording.asked import Asked, was_cut_before_it_began
 from .recording.attention import NeedsAttention
+from .recording.branch import Branch
+from .recording.cutting.kept import keep
 from .recording.entering import Entering
 from .resting.holding import is_on_hold, wait_out_hold
 from .resting.waits import Wait
@@ -109,12 +111,21 @@ class Steering:
             self._entering.branch
         )  # not in a step: that is not executed where the run enters again, and takes nothing then
         self._take_back()
+        return () if self._joined and not self._takes(branch, self._joined) else self._give(branch)
+
+    def _give(self, branch: Branch) -> tuple[RunInput, ...]:
         steered, self._joined = tuple(self._joined), []
         if branch.around is None:
             self._batch.hand_out(steered)
         else:
             branch.taken += steered  # it may lose
         return steered
+
+    def _takes(self, branch: Branch, taken: Sequence[RunInput]) -> bool:
+        """Whether a branch takes this: what it would take past the cut of a scope stays for what comes after that."""
+        if branch.scopes:
+            branch = keep(self._entering.record, branch, "what steers", [each.input_id for each in taken])
+        return branch.stands_for is None
 
     async def checkpoint(self, consume: tuple[RunInput, ...]) -> RunBoundaryReceipt:
         """See `Run.checkpoint`."""
@@ -142,8 +153,12 @@ class Steering:
 
     async def wait(self, timeout_s: float | None, correlation_id: str | None) -> tuple[RunInput, ...]:
         """See `Run.wait_steered`."""
+        branch = self._entering.branch
+        reached = branch.reached
         await self._wait(timeout_s, correlation_id)
         taken = self._matching(correlation_id)
+        if taken and branch.reached == reached and not self._takes(branch, taken):  # else its entry says so
+            await self._entering.stay_past(branch)
         self._joined = [each for each in self._joined if each not in taken]
         self._batch.hand_out(taken)
         return taken

@@ -78,7 +78,7 @@ class Spawning:
         check_outside_of_steps(entering.saying)
         found = await patiently(partial(entering.store.read, partial(rows.of_runtime, runtime_id=entering.runtime_id)))
         # What this run will spawn again is not there yet, for it; nor what is spawned beside the branch that asks.
-        stands = seen_from(entering.branch)
+        stands = seen_from(entering.branch.stands_for or entering.branch)
         unreached = entering.record.unreached
         return tuple(
             [

@@ -78,7 +78,8 @@ class RunSession:
             RunEnded: The run is over.
         """
         self._entering.check_open()
-        self._entering.buffers("a message").appended.append(_encoded(message))
+        encoded = _encoded(message)
+        self._entering.buffers("a message", encoded).appended.append(encoded)
 
     @awaited
     @checked

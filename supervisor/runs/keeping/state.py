@@ -97,7 +97,8 @@ class RunState:
 
     def _write(self, name: str, data: bytes | None) -> None:
         self._entering.check_open()
-        self._entering.buffers("a value of the state").write(check_state_name(name), data)
+        given = check_state_name(name), data
+        self._entering.buffers("a value of the state", given).write(*given)
 
     async def _find(self, name: str) -> bytes | None:
         own = self._own()

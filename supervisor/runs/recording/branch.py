@@ -36,6 +36,10 @@ class Message:
     terms: SendTerms = PLAIN
 
 
+Kept = tuple[str, object, bool]
+"""What a branch keeps for its next entry, the content, and whether the time of a scope around it was over by then."""
+
+
 @final
 class Branch:
     """One branch of a run, in one entering: the behaviour itself, or one side of `gather`, `map` or `first`.
@@ -63,10 +67,14 @@ class Branch:
         cuts: How many of its entries were cut off.
         cut_time: When the last of them was, by trio's clock.
         cut_at: What it had reached when a scope was last cut off, and how often that was so there.
+        past: The scope whose cut it has gone past, and it itself as tasks in that scope see it; None as a rule.
+        stands_for: Of what is `past` a cut, the branch itself: nothing lands that is given there. None of others.
         over: Whether it has ended in this entering; it is asked no more then.
     """
 
     __slots__ = (
+        "_kept",
+        "_kept_at",
         "appended",
         "around",
         "attached",
@@ -83,10 +91,12 @@ class Branch:
         "open_ended",
         "opened",
         "over",
+        "past",
         "path",
         "reached",
         "scopes",
         "sent",
+        "stands_for",
         "taken",
         "writers",
         "written",
@@ -123,6 +133,10 @@ class Branch:
         self.left: list[int] = []
         self.cut_at = (-1, 0)
         self.cut_time = float("-inf")
+        self.past: tuple[int, Branch] | None = None
+        self.stands_for: Branch | None = None
+        self._kept: list[Kept] = []
+        self._kept_at = (-1, 0)
 
     def inner(self, path: str, *, open_ended: bool = False, writers: dict[str, str] | None = None) -> Branch:
         """A branch inside this one."""
@@ -140,9 +154,32 @@ class Branch:
         self.cut_at = self.reached, before + 1 if reached == self.reached else 1
         return place
 
+    @property
+    def kept(self) -> list[Kept]:
+        """What is kept for its next entry, in order, since it reached the last one and a scope was cut off last."""
+        reached, before = self.cut_at
+        at = self.reached, before if reached == self.reached else 0
+        if self._kept_at != at:
+            self._kept_at, self._kept = at, []
+        return self._kept
+
+    def go_past(self, scope: int) -> Branch:
+        """It goes on past the cut of a scope: as what it is seen by tasks in that scope from now on."""
+        if self.past is None or self.past[0] != scope:
+            found = Branch(self.path, self)
+            found.scopes, found.reached, found.cut_at, found.stands_for = self.scopes, self.reached, self.cut_at, self
+            self.past = scope, found
+        return self.past[1]
+
+    def close_scope(self, number: int) -> None:
+        """A scope of it is open no more."""
+        del self.scopes[number]
+        if self.past is not None and self.past[0] == number:
+            self.past = None
+
     def write(self, name: str, value: bytes | None) -> None:
         """Set a value of the own state. Raises `InvalidInput` where a branch beside this one, or around it, has done so."""
-        branch: Branch | None = self
+        branch: Branch | None = self if self.stands_for is None else None
         while branch is not None:
             if branch.writers is not None and branch.writers.setdefault(name, branch.path) != branch.path:
                 detail = f"{name!r} is written in two branches of one gather, and no order is between them"

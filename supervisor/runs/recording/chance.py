@@ -18,6 +18,7 @@ from tenure.persistence.model.entries import (
 )
 
 from .branch import Branch
+from .cutting.kept import keep, read_cut
 from .entering import Entering
 from .flight import mark
 
@@ -29,13 +30,17 @@ class Chance:
     def __init__(self, entering: Entering) -> None:
         """Bind to the run."""
         self._entering = entering
-        self._random: dict[str, tuple[int, Random]] = {}
+        self._random: dict[str, tuple[tuple[int, tuple[int, int]] | None, Random]] = {}
         self._patched: dict[str, bool] = {}
         self._stored: set[str] = set()
 
     def now(self) -> datetime:
         """See `Run.now`."""
         entering, branch = self._entering, self._entering.branch
+        if branch.scopes:
+            branch = keep(entering.record, branch, "a time", "")
+        if branch.stands_for is not None:
+            return datetime.fromtimestamp(entering.store.seams.wall_clock(), UTC)
         recorded = entering.record.drawn_before_next(branch)
         at = len(branch.drawn)
         found = recorded[at] if at < len(recorded) else entering.store.seams.wall_clock()
@@ -45,12 +50,22 @@ class Chance:
     @property
     def random(self) -> Random:
         """See `Run.random`. Each place in the record has its own: what is drawn before it moves nothing after it."""
+        # So has what comes after a cut: a later entering may draw more before that.
         branch = self._entering.branch
-        at, found = self._random.get(branch.path, (-1, Random()))  # noqa: S311 - not for secrets
-        if at != branch.reached:
-            found = Random(f"{self._entering.run_id}/{branch.path}/{branch.reached}")  # noqa: S311
-            self._random[branch.path] = branch.reached, found
+        path = branch.path if branch.stands_for is None else f"{branch.path}~"
+        here = branch.reached, branch.cut_at
+        at, found = self._random.get(path, (None, Random()))  # noqa: S311 - not for secrets
+        if at != here:
+            cuts = branch.cut_at[1] if self._has_cuts(branch) else 0
+            found = Random(f"{self._entering.run_id}/{path}/{branch.reached}{f'~{cuts}' if cuts else ''}")  # noqa: S311
+            self._random[path] = here, found
         return found
+
+    def _has_cuts(self, branch: Branch) -> bool:
+        # In a record of before there was what is kept, a cut moved nothing.
+        if branch.cut_at[0] != branch.reached:
+            return False
+        return all(read_cut(each).kept is not None for each in self._entering.record.cuts_here(branch))
 
     async def patched(self, name: str) -> bool:
         """See `Run.patched`."""

@@ -30,7 +30,8 @@ from tenure.supervisor.runs.resting.waits import Wait
 from .asked import Asked, Differs, Found, is_in_doubt, list_entries
 from .attention import Fault
 from .branch import BRANCH, NOTHING, Branch, Standing, after_its_end, check_outside_of_steps
-from .flight import Flight, cut_before, mark
+from .cutting.kept import as_seen, found_past, keep, mark_cut
+from .flight import Flight
 from .matching import Record
 from .occupancy import Occupancy
 from .step_terms import cut_in, is_cut
@@ -54,7 +55,7 @@ class Entering:
         ended: Whether the behaviour has returned: from then on every use of the run is `RunEnded`.
     """
 
-    def __init__(  # noqa: PLR0913 - one for each thing that an entry meets
+    def __init__(  # noqa: PLR0913 - one for each thing that it meets
         self,
         store: Store,
         actor: RuntimeActor,
@@ -84,15 +85,13 @@ class Entering:
         self._fault = Fault()
         self.executing = self.executed = self.calls = self.asks = 0
         self.read: tuple[tuple[Exception, str], ...] = ()
-        self.looked_for = False
-        self._on_rest = on_rest
+        self.looked_for = self.ended = False
+        self._on_rest, self._on_half = on_rest, on_half
         self._landed = landed
         self._deadline = deadline
         self.flights: dict[str, Flight] = {}
         self.saying = saying
-        self.ended = False
         self._replay_s = replay_s
-        self._on_half = on_half
         self._late_calls: dict[str, RecordEntry] = {}
         self._unbegun: tuple[str, ...] = ()
         self._broken: BaseException | None = None
@@ -147,23 +146,22 @@ class Entering:
         """The branch that the calling task works in. Raises `InvalidInput` inside a step, and after the end of the branch."""
         check_outside_of_steps(self.saying)
         found = BRANCH.get()
-        if found is None or found[0] is not self.record:
-            return self.record.main
-        if found[1].over:
-            raise after_its_end(found[1])
-        return found[1]
+        branch = self.record.main if found is None or found[0] is not self.record else found[1]
+        if branch.over:
+            raise after_its_end(branch)
+        return as_seen(branch) if branch.past is not None else branch
 
     def only_main(self, what: str) -> None:
         """Raises `InvalidInput` in a branch of `gather`, `map` or `first`, which has none of this."""
-        if self.branch is not self.record.main:
+        if (branch := self.branch) is not self.record.main and branch.stands_for is not self.record.main:
             raise InvalidInput(detail=f"{what} has no place in a branch of gather, map or first", field="run")
 
-    def buffers(self, what: str) -> Branch:
-        """The branch that a message lands with. Raises `InvalidInput` beside a call in flight, where the order is open."""
+    def buffers(self, what: str, said: object = None) -> Branch:
+        """The branch that this lands with, where it is `said`. Raises `InvalidInput` beside a call in flight: no order."""
         branch = self.branch
         if self.calls and branch is self.record.main:
             raise InvalidInput(detail=f"{what} has no order beside a step with call= that is in flight", field="run")
-        return branch
+        return branch if not branch.scopes or said is None else keep(self.record, branch, what, said)
 
     # Asking
 
@@ -179,8 +177,8 @@ class Entering:
         branch, limit = self.branch, self.store.limits.run_steps
         if self.record.asked >= limit:
             raise LimitReached(what="steps of one run", limit=limit)
-        if branch.scopes and self.record.ends and asked.call is None and branch.next_cut in self.record.ends:
-            return branch, cut_before(branch.next_cut, asked)
+        if branch.scopes and self.record.ends and (past := found_past(self, branch, asked)) is not None:
+            return branch, past
         try:
             found = self.record.ask(branch, asked)
         except Differs as exc:
@@ -208,8 +206,9 @@ class Entering:
                 self._unbegun += (flight.place,)
             if self.fault is not None or (cut := cut_in(exc)) is None:  # nothing is recorded after it
                 raise
-            branch.cuts += found.place not in self.record.ends
-            branch.cut_time = trio.current_time()
+            if asked.call is None and found.place not in self.record.ends:
+                branch.cuts += 1
+                branch.cut_time = trio.current_time()
             if not flight.is_answered:
                 late = self._late_calls if asked.call is not None and branch is self.record.main else branch.late
                 late[found.place] = entry = flight.cut(None if is_cut(exc) else exc)
@@ -274,7 +273,7 @@ class Entering:
     async def wait_for_scope(self, asked: Asked, found: Found) -> None:
         """Execute nothing: a scope of the behaviour cut this off before, and will again. Raises `StepMismatch`."""
         self.record.pass_over(branch_of(found.place, 1).rpartition(".")[0])
-        await self._until_cut(Differs(found.place, f"{asked}, cut off by its scope", f"{asked}, not cut off"))
+        await self._until_cut(found.place, f"{asked}, cut off by its scope", f"{asked}, not cut off")
 
     async def admit_messages(self, place: str, given: Callable[[], str]) -> None:
         """Wait until the messages that a restart took over are reached: a new one may be one of them in other words.
@@ -346,21 +345,23 @@ class Entering:
 
     async def record_cut(self, branch: Branch, cuts: int, scopes: list[int]) -> None:
         """Record what a scope has cut off, of which so many were before in its branch; which it was, if not plain."""
-        if (branch.cuts == cuts or len(scopes) > 1) and self.fault is None:
-            place = branch.is_cut()
-            if place not in self.record.ends:
-                branch.late[place] = mark(self, place, "cut off", scopes)
+        if (branch.cuts == cuts or len(scopes) > 1 or branch.kept) and self.fault is None:
+            mark_cut(self, branch, scopes)
         if branch.late or self._late_calls:
             await self.write(self.standing_on(branch))
             await self.occupancy.hold()
 
     async def stay_cut(self, branch: Branch, scope: int) -> None:
         """Wait for the end of a scope whose body ends where it was cut off before: what is in no record may be quicker now."""
-        if scope in self.record.cut_scopes(branch):
-            await self._until_cut(Differs(branch.next_cut, "a scope that was cut off", "its end"))
+        if scope in self.record.cut(branch).scopes:
+            await self.stay_past(branch)
 
-    async def _until_cut(self, differs: Differs) -> None:
-        await self._wait(lambda: False, lambda: differs, not_before=trio.current_effective_deadline())
+    async def stay_past(self, branch: Branch) -> None:
+        """Wait for the end of a scope past whose cut a task has come. Raises `StepMismatch`."""
+        await self._until_cut(branch.next_cut, "a scope that was cut off", "its end")
+
+    async def _until_cut(self, *differs: str) -> None:
+        await self._wait(lambda: False, lambda: Differs(*differs), not_before=trio.current_effective_deadline())
 
     # Committing
 

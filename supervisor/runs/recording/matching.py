@@ -24,7 +24,6 @@ from typing import Final, final
 
 from tenure.errors import InvalidInput
 from tenure.persistence.facets.runs.entries import RecordedEntry
-from tenure.persistence.model.codec import decode
 from tenure.persistence.model.entries import (
     CARRIED,
     MAIN,
@@ -36,12 +35,14 @@ from tenure.persistence.model.entries import (
     parse_place,
     place_of,
     place_of_call,
+    place_of_cut,
     place_of_end,
     stands_in,
 )
 
 from .asked import Asked, Differs, Found, asked_by, described, has_ended, is_in_doubt
 from .branch import Branch, Message
+from .cutting.kept import NO_CUT, Cut, read_cut
 
 COUNTED: Final = frozenset({EntryKind.GATHER, EntryKind.FIRST})
 """Kinds whose number of branches is compared under every version."""
@@ -216,10 +217,18 @@ class Record:
 
     def drawn_before_next(self, branch: Branch) -> tuple[float, ...]:
         """The times that a branch was given before what it asks for next, as recorded."""
-        # Calls that were asked for before the next place leave the times to it, and were recorded earlier.
+        # Calls that were asked for before the next place leave the times to it, and were recorded earlier; so do cuts.
         entry = self._entries.get(place_of(branch.path, branch.reached + 1)) or self.ends.get(place_of_end(branch.path))
         found = [each.drawn for each in self._calls_after.get(place_of(branch.path, branch.reached), ())]
+        found += [each.drawn for each in self.cuts_here(branch)] if self.ends else []
         return max([*found, () if entry is None else entry.drawn], key=len)
+
+    def cuts_here(self, branch: Branch) -> list[RecordedEntry]:
+        """The cuts that are recorded after what a branch has asked for last, in order."""
+        found = list[RecordedEntry]()
+        while (entry := self.ends.get(place_of_cut(branch.path, branch.reached, len(found)))) is not None:
+            found.append(entry)
+        return found
 
     # Comparing
 
@@ -270,24 +279,31 @@ class Record:
         if left := self.left_in(branch):
             raise Differs(left[0].place, "; ".join([described(entry) for entry in left[:3]]), "the end")
 
-    def cut_scopes(self, branch: Branch) -> list[int]:
-        """The scope that is recorded as cut off after what a branch has asked for last, and those in it that ended with it."""
+    def cut(self, branch: Branch) -> Cut:
+        """That of open scopes which is recorded after what a branch has asked for last; `NO_CUT` where there is none."""
         found = self.ends.get(branch.next_cut) if self.ends and branch.scopes else None
-        numbers: list[int] = [] if found is None else decode(found.result or b"[]", "scope", found.place)
-        return numbers if numbers and numbers[0] in branch.scopes else []
+        cut = NO_CUT if found is None else read_cut(found)
+        return cut if cut.scopes and cut.scopes[0] in branch.scopes else NO_CUT
+
+    def knows_call(self, place: str) -> bool:
+        """Whether a step with a call id is recorded."""
+        return place in self._entries or place in self._tried
 
     def time_scopes(self, branch: Branch, last: RecordedEntry | None = None) -> None:
         """Set the ends of the open scopes of a branch by what is recorded, and by what it was given last."""
-        # Cases: one that ended with one around it, whichever is over first now; one that is over here, or is not recorded any
-        # further; one that was not over here: it is not now, however long it takes to come past what is recorded.
+        # Cases: one that ended with one around it, whichever is over first now; one whose entry was cut off; one that is over
+        # here, once what was kept before is kept again; one that was not over here: it is not now, however long it takes to
+        # come past what is recorded, entries and cuts.
         if not branch.scopes:
             return
-        ended = self.cut_scopes(branch)
+        ended = self.cut(branch)
+        left = len(branch.kept) < ended.waits_for
+        goes_on = self.goes_on(branch) or (bool(self.ends) and branch.next_cut in self.ends)
         cut = last is not None and last.status is EntryStatus.CANCELLED
         for number, scope in branch.scopes.items():
-            if number in ended[1:]:
+            if number in ended.scopes[1:]:
                 scope.end_with_another()
-            elif cut or number in ended or not self.goes_on(branch):
+            elif cut or not (left if number in ended.scopes else goes_on):
                 scope.count(stays=cut)
             else:
                 scope.wait_for(self._replay_s)

@@ -30,6 +30,7 @@ from tenure.persistence.seams.nursery import contained, is_for_others
 from .asked import Asked, Differs, has_ended
 from .branch import Branch, within
 from .chance import keep_drawn
+from .cutting.kept import keep
 from .entering import Entering
 from .flight import Flight, check_ends
 from .occupancy import Fork
@@ -283,6 +284,8 @@ class Parallel:
         self._entering.poke()
 
     def _joined(self, branch: Branch, inner: Sequence[Branch], ends: Sequence[_End]) -> tuple[Any, ...]:
+        if branch.scopes:  # their end is in no record: a scope that had it before it was cut off has it again
+            branch = keep(self._entering.record, branch, "the end of", [each.path for each in inner])
         for each in inner:
             branch.take_over(each)
         self._boundaries.take_over()

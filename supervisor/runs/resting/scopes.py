@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from typing import Protocol, TypeVar, final
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from typing import Final, Protocol, TypeVar, final
 
 import trio
 
@@ -16,16 +17,28 @@ from .turns import Opens
 
 @final
 class OpenScope:
-    """A scope of a behaviour that is open."""
+    """A scope of a behaviour that is open.
 
-    __slots__ = ("_counts", "_length", "_scope", "_stays")
+    Attributes:
+        number: Which of its branch.
+        around: The one that it stands in, of whatever branch; None where there is none.
+    """
 
-    def __init__(self, scope: trio.CancelScope, length: float) -> None:
+    __slots__ = ("_counts", "_length", "_scope", "_stays", "around", "number")
+
+    def __init__(self, scope: trio.CancelScope, length: float, number: int) -> None:
         """Its time counts."""
+        self.number = number
+        self.around = INSIDE.get()
         self._scope = scope
         self._length = length
         self._counts = True
         self._stays = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its time is over: what its tasks await next is cut off."""
+        return self._scope.cancel_called
 
     def count(self, *, stays: bool = False) -> None:
         """Its time counts from now on, where it did not before; it `stays` so, whatever is asked for beside."""
@@ -46,6 +59,21 @@ class OpenScope:
         self._counts = False
 
 
+INSIDE: Final[ContextVar[OpenScope | None]] = ContextVar("tenure.scope", default=None)
+"""The innermost scope that a task stands in."""
+
+
+@contextmanager
+def stands_in(scope: OpenScope | None) -> Generator[None]:
+    """What is called here stands in this scope, which another task holds open."""
+    around = INSIDE.get()
+    INSIDE.set(scope)
+    try:
+        yield
+    finally:
+        INSIDE.set(around)
+
+
 class Scoped(Protocol):
     """A branch of a run.
 
@@ -62,6 +90,10 @@ class Scoped(Protocol):
     left: list[int]
     cuts: int
     cut_time: float
+
+    def close_scope(self, number: int, /) -> None:
+        """A scope of it is open no more."""
+        ...
 
 
 B = TypeVar("B", bound=Scoped)
@@ -114,7 +146,8 @@ async def move_on_after(entering: Cuts[B], seconds: float) -> AsyncGenerator[tri
     branch.opened = number = branch.opened + 1
     branch.left, cuts = [], branch.cuts
     with trio.move_on_after(length) as scope:
-        branch.scopes[number] = OpenScope(scope, length)
+        branch.scopes[number] = opened = OpenScope(scope, length, number)
+        INSIDE.set(opened)
         entering.record.time_scopes(branch)
         try:
             try:
@@ -129,7 +162,8 @@ async def move_on_after(entering: Cuts[B], seconds: float) -> AsyncGenerator[tri
                 branch.left.append(number)
             raise
         finally:
-            del branch.scopes[number]
+            branch.close_scope(number)
+            INSIDE.set(opened.around)
     if scope.cancelled_caught:
         scopes, branch.left = branch.left[::-1], []
         if branch.cut_time < scope.deadline:

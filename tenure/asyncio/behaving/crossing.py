@@ -19,6 +19,7 @@ from tenure.portals.cancelling import wait_shielded
 from tenure.portals.portal import Portal, in_loop
 from tenure.supervisor.runs.recording.parallel import Sides
 from tenure.supervisor.runs.recording.step_terms import StepTerms
+from tenure.supervisor.runs.resting.scopes import INSIDE, OpenScope, stands_in
 from tenure.supervisor.runs.run import Run as TrioRun, parts_of
 from tenure.supervisor.runs.stepping.bounded import is_async
 
@@ -185,7 +186,7 @@ async def move_on_after(run: TrioRun, seconds: float) -> AsyncGenerator[Cut]:
     error: BaseException | None = None
     scope.body.enter()
     try:
-        with entered(scope.inner):
+        with entered(scope.inner), stands_in(scope.opened):
             yield scope.cut
     except BaseException as exc:  # noqa: BLE001 - raised again below, unless it is ours
         error = exc
@@ -213,6 +214,7 @@ class _Scope:
         self._loop = asyncio.get_running_loop()
         self._portal = _PORTAL.get()
         self._left = trio.Event()
+        self.opened: OpenScope | None = None
         self.ready: asyncio.Future[None] = self._loop.create_future()
         self.body = Body()
         self.cut = Cut()
@@ -221,6 +223,7 @@ class _Scope:
     async def hold(self) -> bool:
         """In the trio thread: hold the scope open until the body has left it; whether it has cut that off."""
         async with self._run.move_on_after(self._seconds) as scope, background() as calls:
+            self.opened = INSIDE.get()
             self.inner.open(calls.nursery)
             in_loop(self._loop, self._begin)
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -53,7 +54,18 @@ async def within_another(run: Any, sleep: Sleep, ask: Any, slow: float) -> None:
         await run.step("outside", str, repeat="freely")
 
 
-SCOPES = [between, at_first, twice, after_one_that_cut_off_a_step, in_a_branch, within_another]
+async def beside_a_call(run: Any, sleep: Sleep, ask: Any, slow: float) -> None:
+    async def other() -> None:
+        await sleep(slow)
+        await ask(run)
+
+    async with run.move_on_after(0.3), trio.open_nursery() as nursery:
+        nursery.start_soon(partial(run.step, "long", trio.sleep, 1_000, repeat="freely", call="long"))
+        nursery.start_soon(other)
+
+
+OF_ASYNCIO = [between, at_first, twice, after_one_that_cut_off_a_step, in_a_branch, within_another]
+SCOPES = [*OF_ASYNCIO, beside_a_call]
 
 
 async def pays(run: Any) -> None:
@@ -92,7 +104,34 @@ async def races(run: Any) -> None:
     await run.first(lambda: looks(run))
 
 
-ASKS = [pays, looks, gathers, sleeps, asks_another, attaches, maps, spawns, races]
+async def calls(run: Any) -> None:
+    await run.step("call", str, repeat="freely", call="call_1")
+
+
+async def pays_by_call(run: Any) -> None:
+    await run.step("pay", str, repeat="never", call="call_1")
+
+
+async def pays_twice_by_call(run: Any) -> None:
+    async with trio.open_nursery() as nursery:
+        for number in range(2):
+            nursery.start_soon(partial(run.step, "pay", str, repeat="never", call=f"call_{number}"))
+
+
+ASKS = [
+    pays,
+    looks,
+    gathers,
+    sleeps,
+    asks_another,
+    attaches,
+    maps,
+    spawns,
+    races,
+    calls,
+    pays_by_call,
+    pays_twice_by_call,
+]
 
 
 async def echoes(run: Any) -> Any:
@@ -122,11 +161,11 @@ async def test_what_comes_after_the_cut_is_not_asked_for_where_the_run_enters_ag
         with trio.fail_after(1_000):
             assert (await ticket.wait_outcome()).phase == "consumed", runtime.held_detail
         names = [each.name for each in await supervisor.entries("a")]
-        assert not {"pay", "look", "b", "attach", "child"} & {*names}
+        assert not {"pay", "look", "b", "attach", "child", "call"} & {*names}
         assert names[-1] == "after"
 
 
-@pytest.mark.parametrize("scopes", SCOPES)
+@pytest.mark.parametrize("scopes", OF_ASYNCIO)
 def test_and_so_it_is_on_the_loop_of_asyncio(scopes: Any) -> None:
     act = tenure.asyncio.behaviour(behaviour(scopes, looks, asyncio.sleep))
 
@@ -158,3 +197,29 @@ async def test_a_scope_that_is_put_in_before_moves_nothing(autojump_clock: MockC
         ticket = await (await supervisor.spawn("a", "k")).accept(1)
         with trio.fail_after(1_000):
             assert (await ticket.wait_outcome()).phase == "consumed"
+
+
+async def test_a_call_of_a_task_beside_the_scope_does_not_wait_for_its_end(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
+    ended: list[float] = []
+
+    async def act(run: tenure.Run) -> None:
+        async def beside() -> None:
+            await trio.sleep(0.0 if run.attempts else 200.0)
+            await run.step("call", str, repeat="never", call="call_1")
+            ended.append(trio.current_time())
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(beside)
+            async with run.move_on_after(100):
+                await trio.sleep(1_000)
+            if not run.attempts:
+                raise ConnectionError("of a test")
+        ended.append(trio.current_time())
+
+    async with open_host({"k": tenure.Behaviour(act, restart=QUICK)}) as supervisor:
+        ticket = await (await supervisor.spawn("a", "k")).accept(1)
+        with trio.fail_after(1_000):
+            assert (await ticket.wait_outcome()).phase == "consumed"
+    assert ended[1] - ended[0] > 90
