@@ -114,6 +114,11 @@ def place_of_cut(branch: str, reached: int, before: int) -> str:
     return f"{MARK}{branch}/{reached}~{before}"
 
 
+def place_of_taken(branch: str, reached: int, before: int) -> str:
+    """The place of what a branch took of what steers, by what it had reached, and how often it had done so there."""
+    return f"{MARK}{branch}/{reached}+{before}"
+
+
 def parse_place(place: str) -> tuple[str, int] | None:
     """The branch and the number of a place in a branch; None for a call, a mark and what was carried over."""
     branch, slash, number = place.rpartition("/")

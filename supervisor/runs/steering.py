@@ -20,6 +20,7 @@ from tenure.persistence.model.codec import decode, digest, encode
 from tenure.persistence.model.entries import (
     EntryKind,
     EntryStatus,
+    place_of_taken,
 )
 from tenure.persistence.model.lifecycles.lifecycle import Standing
 from tenure.persistence.model.values import (
@@ -39,6 +40,8 @@ from .recording.attention import NeedsAttention
 from .recording.branch import Branch
 from .recording.cutting.kept import keep
 from .recording.entering import Entering
+from .recording.flight import mark
+from .recording.matching import TAKEN
 from .resting.holding import is_on_hold, wait_out_hold
 from .resting.waits import Wait
 
@@ -78,6 +81,16 @@ def _asked(timeout_s: float | None, correlation_id: str | None) -> Asked:
     return Asked(kind=EntryKind.WAIT, name=str(EntryKind.WAIT), arguments=arguments)
 
 
+def _given_back(branch: Branch) -> list[RunInput]:
+    """What branches have given back in a branch, and in those around it."""
+    found, around = list[RunInput](), branch.around
+    found += branch.given_back
+    while around is not None:
+        found += around.given_back
+        around = around.around
+    return found
+
+
 def _is_retiring(standing: Standing) -> bool:
     return standing.retiring or standing.state is RuntimeState.RETIRED
 
@@ -96,6 +109,7 @@ class Steering:
         self._boundaries = boundaries
         self._batch = batch
         self._joined: list[RunInput] = []
+        self._order: dict[InputId, int] = {}
         self._clock = entering.store.seams.wall_clock
         self.retiring = False
 
@@ -107,19 +121,44 @@ class Steering:
 
     def take(self) -> tuple[RunInput, ...]:
         """See `Run.steered`."""
-        branch = (
-            self._entering.branch
-        )  # not in a step: that is not executed where the run enters again, and takes nothing then
+        # Not in a step: that is not executed where the run enters again, and takes nothing then.
+        branch = self._entering.branch
         self._take_back()
-        return () if self._joined and not self._takes(branch, self._joined) else self._give(branch)
-
-    def _give(self, branch: Branch) -> tuple[RunInput, ...]:
+        if branch.around is not None:
+            return self._take_in_branch(branch)
+        if self._joined and not self._takes(branch, self._joined):
+            return ()
         steered, self._joined = tuple(self._joined), []
-        if branch.around is None:
-            self._batch.hand_out(steered)
-        else:
-            branch.taken += steered  # it may lose
+        self._batch.hand_out(steered)
         return steered
+
+    def _take_in_branch(self, branch: Branch) -> tuple[RunInput, ...]:
+        # Cases: past a cut; nothing has joined that a branch may take, or has taken, in whatever entering; what this one took
+        # is recorded, so it takes that, though another asks first now; it is not, and what is recorded of others stays theirs.
+        handed = set(self._batch.contributing)
+        if branch.stands_for is not None or not any(each not in handed for each in self._order):
+            return ()
+        record, reached = self._entering.record, branch.reached
+        before = branch.taken_at[1] if branch.taken_at[0] == reached else 0
+        place = place_of_taken(branch.path, reached, before)
+        known, others = record.taken.get(place), [each for taken in record.taken.values() for each in taken]
+        pool = sorted([*self._joined, *_given_back(branch)], key=lambda each: self._order[each.input_id])
+        given = [each for each in pool if (each.input_id not in others if known is None else each.input_id in known)]
+        if not self._takes(branch, given):
+            return ()
+        branch.taken_at = reached, before + 1
+        ids = [each.input_id for each in given]
+        if known is None:
+            branch.late[place] = mark(self._entering, place, TAKEN, ids)
+        else:
+            del record.taken[place]
+        self._joined = [each for each in self._joined if each.input_id not in ids]
+        around: Branch | None = branch
+        while around is not None:
+            around.given_back = tuple([each for each in around.given_back if each.input_id not in ids])
+            around = around.around
+        branch.taken += tuple(given)  # it may lose
+        return tuple(given)
 
     def _takes(self, branch: Branch, taken: Sequence[RunInput]) -> bool:
         """Whether a branch takes this: what it would take past the cut of a scope stays for what comes after that."""
@@ -195,8 +234,9 @@ class Steering:
 
     def _take_back(self) -> None:
         main = self._entering.record.main
-        self._joined = [*main.given_back, *self._joined]
-        main.given_back = ()
+        if main.given_back:
+            self._joined = sorted([*main.given_back, *self._joined], key=lambda each: self._order[each.input_id])
+            main.given_back = ()
 
     def _matching(self, correlation_id: str | None) -> tuple[RunInput, ...]:
         self._take_back()
@@ -234,7 +274,9 @@ class Steering:
 
     def _join(self, members: tuple[BatchMember, ...]) -> None:
         try:
-            self._joined += self._batch.join(members)
+            joined = self._batch.join(members)
+            self._joined += joined
+            self._order.update({each.input_id: len(self._order) + number for number, each in enumerate(joined)})
         except NeedsAttention as exc:
             self._entering.fail(exc)  # also where the behaviour swallows it
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final, final
@@ -57,8 +57,9 @@ class Branch:
         ended: Inputs that it rejected, each with its error, or answered, each with its encoded result.
         attached: Ids of attachments whose bytes are on disk; likewise.
         written: Values that it set in the runtime's own state, encoded, and None for what it deleted; likewise.
-        taken: Inputs that steer and that it has taken; likewise. Those of a branch that has lost are given back to the run.
-        given_back: Of the behaviour itself: what branches have given back.
+        taken: Inputs that steer and that it has taken; likewise. Those of a branch that has lost are given back to this one.
+        taken_at: What it had reached when it last took some, or none, and how often it had done so there.
+        given_back: What branches in it have given back, for it and for those that it has then.
         writers: Which of the branches beside it has written a name; shared with them, None where there are none.
         drawn: Times that it was given since it last asked for something by place; recorded with what it asks for next.
         open_ended: Whether new entries may stand after its recorded end: an item of a map.
@@ -98,6 +99,7 @@ class Branch:
         "sent",
         "stands_for",
         "taken",
+        "taken_at",
         "writers",
         "written",
     )
@@ -122,6 +124,7 @@ class Branch:
         self.ended: list[tuple[InputId, str | bytes]] = []
         self.attached: tuple[str, ...] = ()
         self.taken: tuple[Any, ...] = ()
+        self.taken_at: tuple[int, int] = (-1, 0)
         self.given_back: tuple[Any, ...] = ()
         self.written: dict[str, bytes | None] = {}
         self.writers = writers
@@ -196,6 +199,7 @@ class Branch:
     def take_over(self, inner: Branch, *, keeps: bool = True) -> None:
         """An inner branch has ended: what was seen in it is seen here; what it gave lands from here, where it `keeps`."""
         self.take_seen(inner)
+        self.given_back += inner.given_back
         if keeps:
             self.appended += inner.appended
             self.sent += inner.sent
@@ -203,11 +207,18 @@ class Branch:
             self.attached += inner.attached
             self.taken += inner.taken
             self.written.update(inner.written)
-        elif inner.taken:
-            main = self
-            while main.around is not None:
-                main = main.around
-            main.given_back += inner.taken
+        else:
+            self.given_back += inner.taken
+
+    @contextmanager
+    def giving_back(self, branches: Sequence[Branch]) -> Generator[None]:
+        """What branches in it have taken is given back where they are cut off, or something raises beside them."""
+        try:
+            yield
+        except BaseException:
+            for each in branches:
+                self.given_back += each.given_back + each.taken
+            raise
 
 
 BRANCH: Final[ContextVar[tuple[object, Branch] | None]] = ContextVar("tenure.branch", default=None)

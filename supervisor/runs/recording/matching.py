@@ -24,6 +24,7 @@ from typing import Final, final
 
 from tenure.errors import InvalidInput
 from tenure.persistence.facets.runs.entries import RecordedEntry
+from tenure.persistence.model.codec import decode
 from tenure.persistence.model.entries import (
     CARRIED,
     MAIN,
@@ -50,6 +51,9 @@ COUNTED: Final = frozenset({EntryKind.GATHER, EntryKind.FIRST})
 MESSAGES: Final = frozenset({EntryKind.SEND, EntryKind.ASK, EntryKind.SPAWN})
 """Kinds that are there with another runtime."""
 
+TAKEN: Final = "steered"
+"""The name of what says what a branch took of what steers."""
+
 FAILING: Final = frozenset({EntryStatus.FAILED, EntryStatus.RETRYING})
 """How far a step has come that has failed and may be executed again."""
 
@@ -62,6 +66,7 @@ class Record:
         main: The behaviour's own branch.
         unreached: What was recorded and not reached yet, by place.
         marks: Recorded answers of patches, by name; `ends`: what is recorded of the ends of branches and scopes, by place.
+        taken: What branches took of what steers, by place, where that is recorded and not reached.
         leaves_doubt: Whether a step that never repeats was cut off after it had begun.
         replays: Whether an entry with a place was recorded: `goes_on` is False else, and is asked for each token.
     """
@@ -78,6 +83,7 @@ class Record:
         self.unreached: dict[str, RecordedEntry] = {}
         self.marks: dict[str, RecordedEntry] = {}
         self.ends: dict[str, RecordedEntry] = {}
+        self.taken: dict[str, list[str]] = {}
         self.asked = 0
         self.leaves_doubt = False
         self._version = version
@@ -100,10 +106,7 @@ class Record:
         # was carried over; anything else. A run enters again at the pace of this.
         place, repeat = entry.place, entry.repeat
         if place.startswith(MARK):
-            if place[len(MARK) :] == entry.name:
-                self.marks[entry.name] = entry
-            else:
-                self.ends[place] = entry
+            self._add_mark(place, entry)
             return
         if repeat is Repeat.FREELY:
             if entry.status in FAILING:
@@ -122,6 +125,14 @@ class Record:
             elif entry.asked_after is not None:
                 self._calls_after.setdefault(entry.asked_after, []).append(entry)
         self.unreached[place] = entry
+
+    def _add_mark(self, place: str, entry: RecordedEntry) -> None:
+        if place[len(MARK) :] == entry.name:
+            self.marks[entry.name] = entry
+        elif entry.name == TAKEN:
+            self.taken[place] = decode(entry.result or b"[]", "steered", place)
+        else:
+            self.ends[place] = entry
 
     def ask(self, branch: Branch, asked: Asked) -> Found:
         """Where this stands. What is found there is reached from now on.
@@ -318,6 +329,9 @@ class Record:
         """What is recorded of a branch counts as reached."""
         for entry in self.left_inside(path):
             del self.unreached[entry.place]
+        if self.taken:
+            left = self.taken.items()
+            self.taken = {place: each for place, each in left if not stands_in(place[len(MARK) :], path)}
 
     def left_inside(self, path: str) -> list[RecordedEntry]:
         """What is recorded inside a branch and not reached; with calls, which may be asked for elsewhere, too."""

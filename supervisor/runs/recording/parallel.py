@@ -93,9 +93,10 @@ class Parallel:
             ]
             ends: list[_End] = [_End() for _ in inner]
             fork = entering.occupancy.fork(len(functions))
-            async with trio.open_nursery() as nursery:  # owned by this gather
-                for number, each in enumerate(functions):
-                    nursery.start_soon(self._run, inner[number], each, ends, number, fork)
+            with branch.giving_back(inner):
+                async with trio.open_nursery() as nursery:  # owned by this gather
+                    for number, each in enumerate(functions):
+                        nursery.start_soon(self._run, inner[number], each, ends, number, fork)
         return self._joined(branch, inner, ends)
 
     async def first(self, functions: Sequence[Side]) -> Any:
@@ -114,7 +115,8 @@ class Parallel:
                 ends = [_End() for _ in inner]
                 await self._run(inner[winner], functions[winner], ends, winner)
             else:
-                winner, ends = await self._race(inner, functions)
+                with branch.giving_back(inner):
+                    winner, ends = await self._race(inner, functions)
                 await self._record_winner(flight, branch, inner, winner, ends[winner])
             branch.take_over(inner[winner])
             self._boundaries.take_over()
