@@ -58,9 +58,9 @@ async def no_wait(*_: object) -> None:
 @pytest.mark.parametrize(
     ("mistake", "seed", "words"),
     [
-        (a_scope_that_was_cut_off_ends_with_its_body, 40, "has seen False at scope5, and the one before True"),
+        (a_scope_that_was_cut_off_ends_with_its_body, 6, "has seen False at scope4, and the one before True"),
         (the_time_of_a_scope_counts_in_a_replay, 9, "did 'a wait' at 'main/4'"),
-        (a_dispatch_is_not_recorded, 12, "never repeats, was done 2 times"),
+        (a_dispatch_is_not_recorded, 32, "never repeats, was done 2 times"),
     ],
 )
 def test_a_mistake_in_the_real_code_turns_a_seed_red(
