@@ -191,17 +191,26 @@ async def move_on_after(run: TrioRun, seconds: float) -> AsyncGenerator[Cut]:
     except BaseException as exc:  # noqa: BLE001 - raised again below, unless it is ours
         error = exc
     own = await scope.body.leave(error)
-    scope.leave()
+    scope.leave(error)
     held = await wait_shielded(holder, on_cancel=holder.cancel)
-    if isinstance(error, asyncio.CancelledError) and not own:
-        # The scope may have cut off what was awaited before it interrupted the body itself.
+    if error is not None and not own:
+        # Of an error: the scope was cut off before its body came so far, and is again. Of a cancellation: it may have cut off
+        # what was awaited before it interrupted the body itself.
         cut_off = not holder.cancelled() and holder.exception() is None and holder.result()
-        own = cut_off and not scope.body.cancelled_by_others
+        own = cut_off and (isinstance(error, Exception) or not scope.body.cancelled_by_others)
     if error is not None and not own:
         raise error
     if held is not None:
         raise held.error
     scope.cut.cancelled_caught = holder.result()
+
+
+class _Raised(Exception):
+    """Leaves a scope in the trio thread whose body has left with an error."""
+
+
+class _Cancelled(BaseException):
+    """Leaves one whose body was cancelled, or asks the process to end."""
 
 
 @final
@@ -214,6 +223,7 @@ class _Scope:
         self._loop = asyncio.get_running_loop()
         self._portal = _PORTAL.get()
         self._left = trio.Event()
+        self._error: BaseException | None = None
         self.opened: OpenScope | None = None
         self.ready: asyncio.Future[None] = self._loop.create_future()
         self.body = Body()
@@ -222,23 +232,40 @@ class _Scope:
 
     async def hold(self) -> bool:
         """In the trio thread: hold the scope open until the body has left it; whether it has cut that off."""
-        async with self._run.move_on_after(self._seconds) as scope, background() as calls:
-            self.opened = INSIDE.get()
-            self.inner.open(calls.nursery)
-            in_loop(self._loop, self._begin)
-            try:
-                await self._left.wait()
-            except trio.Cancelled:
-                in_loop(self._loop, self.body.interrupt)
-                with trio.CancelScope(shield=True):  # until then the body may ask for more, which is cut off at once
-                    await self._left.wait()
-                raise
-            finally:
-                self.inner.close(asyncio.CancelledError())
+        try:
+            async with self._run.move_on_after(self._seconds) as scope:
+                async with background() as calls:
+                    await self._hold(calls.nursery)
+                self._raise()
+        except (_Raised, _Cancelled):
+            return False
         return scope.cancelled_caught
 
-    def leave(self) -> None:
-        """On the loop: the body has left."""
+    async def _hold(self, calls: trio.Nursery) -> None:
+        self.opened = INSIDE.get()
+        self.inner.open(calls)
+        in_loop(self._loop, self._begin)
+        try:
+            await self._left.wait()
+        except trio.Cancelled:
+            in_loop(self._loop, self.body.interrupt)
+            with trio.CancelScope(shield=True):  # until then the body may ask for more, which is cut off at once
+                await self._left.wait()
+            if not isinstance(self._error, Exception):  # else it leaves with that, as the body of a trio scope does
+                raise
+        finally:
+            self.inner.close(asyncio.CancelledError())
+
+    def _raise(self) -> None:
+        # As the body has, so that the end of the scope is that of a trio one: what is in no record may be quicker now.
+        if isinstance(self._error, Exception):
+            raise _Raised
+        if self._error is not None:
+            raise _Cancelled
+
+    def leave(self, error: BaseException | None = None) -> None:
+        """On the loop: the body has left, by this exception or by none."""
+        self._error = error
         self._portal.tell(self._left.set)
 
     def _begin(self) -> None:
