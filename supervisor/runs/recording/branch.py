@@ -65,8 +65,6 @@ class Branch:
         open_ended: Whether new entries may stand after its recorded end: an item of a map.
         scopes: Those of its scopes that are open (`Run.move_on_after`), by number; `opened`: how many it has opened.
         left: Numbers of scopes that a cancellation has left by now, on its way out to the one that it is of.
-        cuts: How many of its entries were cut off.
-        cut_time: When the last of them was, by trio's clock.
         cut_at: What it had reached when a scope was last cut off, and how often that was so there.
         past: The scope whose cut it has gone past, and it itself as tasks in that scope see it; None as a rule.
         stands_for: Of what is `past` a cut, the branch itself: nothing lands that is given there. None of others.
@@ -80,8 +78,6 @@ class Branch:
         "around",
         "attached",
         "cut_at",
-        "cut_time",
-        "cuts",
         "drawn",
         "ended",
         "failed",
@@ -132,10 +128,9 @@ class Branch:
         self.open_ended = open_ended
         self.over = False
         self.scopes: dict[int, OpenScope] = {}
-        self.opened = self.cuts = 0
+        self.opened = 0
         self.left: list[int] = []
         self.cut_at = (-1, 0)
-        self.cut_time = float("-inf")
         self.past: tuple[int, Branch] | None = None
         self.stands_for: Branch | None = None
         self._kept: list[Kept] = []

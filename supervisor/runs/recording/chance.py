@@ -63,9 +63,13 @@ class Chance:
 
     def _has_cuts(self, branch: Branch) -> bool:
         # In a record of before there was what is kept, a cut moved nothing.
-        if branch.cut_at[0] != branch.reached:
+        reached, count = branch.cut_at
+        if reached != branch.reached:
             return False
-        return all(read_cut(each).kept is not None for each in self._entering.record.cuts_here(branch))
+        record = self._entering.record
+        cuts = record.cuts_here(branch)
+        known = all(read_cut(each).kept is not None for each in cuts)
+        return known and (len(cuts) >= count or not record.goes_on(branch))
 
     async def patched(self, name: str) -> bool:
         """See `Run.patched`."""

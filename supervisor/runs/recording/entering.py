@@ -206,9 +206,6 @@ class Entering:
                 self._unbegun += (flight.place,)
             if self.fault is not None or (cut := cut_in(exc)) is None:  # nothing is recorded after it
                 raise
-            if asked.call is None and found.place not in self.record.ends:
-                branch.cuts += 1
-                branch.cut_time = trio.current_time()
             if not flight.is_answered:
                 late = self._late_calls if asked.call is not None and branch is self.record.main else branch.late
                 late[found.place] = entry = flight.cut(None if is_cut(exc) else exc)
@@ -343,9 +340,9 @@ class Entering:
                 with self.actor.resting.rest(seconds):
                     yield
 
-    async def record_cut(self, branch: Branch, cuts: int, scopes: list[int]) -> None:
-        """Record what a scope has cut off, of which so many were before in its branch; which it was, if not plain."""
-        if (branch.cuts == cuts or len(scopes) > 1 or branch.kept) and self.fault is None:
+    async def record_cut(self, branch: Branch, scopes: list[int]) -> None:
+        """Record which scope was cut off, and with it what it has cut off."""
+        if self.fault is None:
             mark_cut(self, branch, scopes)
         if branch.late or self._late_calls:
             await self.write(self.standing_on(branch))

@@ -81,15 +81,11 @@ class Scoped(Protocol):
         scopes: Those of its scopes that are open, by number.
         opened: How many it has opened.
         left: Numbers of scopes that a cancellation has left by now, on its way out to the one that it is of.
-        cuts: How many of its entries were cut off.
-        cut_time: When the last of them was, by trio's clock.
     """
 
     scopes: dict[int, OpenScope]
     opened: int
     left: list[int]
-    cuts: int
-    cut_time: float
 
     def close_scope(self, number: int, /) -> None:
         """A scope of it is open no more."""
@@ -121,11 +117,8 @@ class Cuts(Opens, Protocol[B]):
         """The branch that the calling task works in. Raises `InvalidInput` where there is none."""
         ...
 
-    async def record_cut(self, branch: B, cuts: int, scopes: list[int], /) -> None:
-        """Record what a scope of a branch has cut off, of which so many were before; and which it was, where that is not plain.
-
-        The scopes are by their numbers: that which was cut off, and those in it.
-        """
+    async def record_cut(self, branch: B, scopes: list[int], /) -> None:
+        """Record that scopes of a branch were cut off, by their numbers: that which was, and those in it."""
         ...
 
     async def stay_cut(self, branch: B, scope: int, /) -> None:
@@ -144,7 +137,7 @@ async def move_on_after(entering: Cuts[B], seconds: float) -> AsyncGenerator[tri
         await entering.turn()
         raise
     branch.opened = number = branch.opened + 1
-    branch.left, cuts = [], branch.cuts
+    branch.left = []
     with trio.move_on_after(length) as scope:
         branch.scopes[number] = opened = OpenScope(scope, length, number)
         INSIDE.set(opened)
@@ -166,6 +159,4 @@ async def move_on_after(entering: Cuts[B], seconds: float) -> AsyncGenerator[tri
             INSIDE.set(opened.around)
     if scope.cancelled_caught:
         scopes, branch.left = branch.left[::-1], []
-        if branch.cut_time < scope.deadline:
-            cuts = branch.cuts  # what was cut off in it before its time, a scope within it has cut off
-        await entering.record_cut(branch, cuts, scopes)
+        await entering.record_cut(branch, scopes)

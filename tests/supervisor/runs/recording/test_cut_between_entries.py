@@ -223,3 +223,25 @@ async def test_a_call_of_a_task_beside_the_scope_does_not_wait_for_its_end(
         with trio.fail_after(1_000):
             assert (await ticket.wait_outcome()).phase == "consumed"
     assert ended[1] - ended[0] > 90
+
+
+async def test_what_a_scope_cut_off_within_one_of_trio_is_cut_off_by_that_again(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
+    async def act(run: tenure.Run) -> None:
+        async with run.move_on_after(5):
+            await trio.sleep(0.0 if run.attempts else 3.0)
+            with trio.move_on_after(3):
+                await run.step("long", trio.sleep, 1_000, repeat="freely")
+            run.session.append("past the cut")
+            await run.step("pay", str, repeat="never")
+        await run.step("after", str, repeat="freely")
+        if run.attempts < 2:
+            raise ConnectionError("of a test")
+
+    async with open_host({"k": tenure.Behaviour(act, restart=QUICK)}) as supervisor:
+        ticket = await (await supervisor.spawn("a", "k")).accept(1)
+        with trio.fail_after(1_000):
+            assert (await ticket.wait_outcome()).phase == "consumed"
+        assert "pay" not in [each.name for each in await supervisor.entries("a")]
+        assert await supervisor.read_session("a") == []

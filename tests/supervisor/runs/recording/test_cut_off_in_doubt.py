@@ -316,7 +316,7 @@ async def test_what_was_cut_off_stays_recorded_as_it_was_where_its_run_enters_ag
     async with open_host({"k": act}) as supervisor:
         await (await supervisor.spawn("a", "k")).accept(1)
         await trio.sleep(20)
-        [cut, _] = await supervisor.entries("a")
+        cut, *_ = await supervisor.entries("a")
     async with open_host({"k": act}) as supervisor:
         await trio.sleep(100)
 
