@@ -14,7 +14,7 @@ from tests.kit.sown import Mistake
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seeds", share([range(first, first + 6) for first in range(0, 396, 6)], 66))
+@pytest.mark.parametrize("seeds", share([range(first, first + 6) for first in range(0, 600, 6)], 100))
 def test_what_an_entering_has_seen_the_next_one_sees(seeds: range) -> None:
     assert [(seed, how) for seed in seeds if (how := broken_of(seed)[1]) is not None] == []
 
