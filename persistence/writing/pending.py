@@ -101,10 +101,15 @@ class Pending:
         judge: Judge,
         on_settled: Callable[[Outcome], None] | None,
         find_rider: FindRider | None = None,
+        *,
+        weight: int | None = None,
     ) -> None:
-        """Made by the writer, in the caller's task: what measuring the commit raises is the caller's."""
+        """Made by the writer, in the caller's task: what measuring the commit raises is the caller's.
+
+        `weight` is given for one that takes no room.
+        """
         self.commit: Commit = commit
-        self.weight = commit.weight
+        self.weight = commit.weight if weight is None else weight
         self.find_rider = find_rider
         self._rider: Rider | None = None
         self._judge = judge

@@ -14,7 +14,7 @@ from tests.kit.bytecodes import bytecodes
 
 COMMITS = 20
 
-MOST = 4_300
+MOST = 3_800
 """Of one commit that appends a node from a task of asyncio, to the disk and back, and a few to spare."""
 
 

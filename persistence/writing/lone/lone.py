@@ -94,7 +94,7 @@ class Lone:
         writer = self._writer
         if self._executor is None or writer.is_waited_for:
             return None
-        pending = Pending(commit, writer, on_settled)
+        pending = Pending(commit, writer, on_settled, weight=0)  # it does not wait, so it takes no room
         claim = [pending]  # of who sees to its end: the thread that writes, or this one
         try:
             if not self._turn.take(pending):

@@ -85,6 +85,7 @@ class DatabaseFiles:
         self._shared = shared
         self._lock: Lock | None = None
         self._names: Names | None = None
+        self._opened: tuple[tuple[str, str, str], ...] = ()  # of those names: which, its path, and what it led to
         self._stamp: object | None = None
         self.alone = False
 
@@ -144,7 +145,9 @@ class DatabaseFiles:
 
     def settle(self) -> None:
         """Remember the open files, after the first connection; under other names nothing is written. Raises `OSError`."""
-        self._names = self._seen()
+        self._names = names = self._seen()
+        opened = [(name, path, str(getattr(names, name))) for name, path in self._paths()]
+        self._opened = tuple([each for each in opened if each[2]])
         if self.alone and self._lock is not None and self._lock.note != self._names.note:
             self._lock.write_note(self._names.note)
 
@@ -170,15 +173,13 @@ class DatabaseFiles:
             stamp = self._files.names_stamp(self._folder, self._stamp)
             if stamp is not None and stamp is self._stamp:
                 return  # no name in the folder has changed since all of them were looked at
-            for name, path in self._paths():
-                self._check_name(path, getattr(self._names, name), name)
+            for name, path, opened in self._opened:
+                self._check_name(path, opened, name)
         except OSError as exc:
             raise FilesMoved(f"{self._path} cannot be looked at any more: {exc}", "database") from exc
         self._stamp = stamp  # from before the names were read: what changed since changes it again
 
     def _check_name(self, path: str, opened: str, name: str) -> None:
-        if not opened:
-            return
         try:
             there = self._files.identity(path)
         except OSError as exc:
