@@ -140,6 +140,20 @@ async def test_a_database_that_was_cut_off_is_corrupt_and_says_so(tmp_path: Path
     assert path.read_bytes() == content
 
 
+async def test_a_store_whose_first_page_is_gone_is_corrupt_and_no_other_file(tmp_path: Path) -> None:
+    path = tmp_path / "agents.db"
+    async with open_store(path):
+        pass
+    whole = path.read_bytes()
+    path.write_bytes(bytes(4096) + whole[4096:])
+
+    assert isinstance(await refusal(path), Corrupt)
+
+    path.write_bytes(whole)
+    async with open_store(path) as store:
+        await store.health_check()
+
+
 async def test_a_log_without_its_database_is_not_thrown_away(tmp_path: Path) -> None:
     path = tmp_path / "agents.db"
     path.with_name("agents.db-wal").write_bytes(b"precious")

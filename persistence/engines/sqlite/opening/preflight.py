@@ -217,6 +217,9 @@ def _check_header(path: str, files: Files, vfs: str | None, *, in_log: bool) -> 
         # `claim` says that it is not a database.
         return
     if head[: len(HEADER)] != HEADER[: len(head)]:
+        if _content(f"{path}-lock", files) > 0:
+            detail = "its first bytes are not those of a database, and its lock says that a store was in it"
+            raise Corrupt(record="database", key=path, detail=detail)
         raise NotADatabase(path=path, detail="its first bytes are not those of a SQLite database")
     if len(head) < _HEADER_BYTES:
         raise Corrupt(record="database", key=path, detail=f"the file is cut off after {len(head)} bytes")
