@@ -6,6 +6,7 @@ import gc
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar, final
@@ -373,8 +374,9 @@ async def test_an_executor_counts_what_is_out_and_takes_its_instrument_away() ->
         trio.lowlevel.remove_instrument(executor.give_way)
 
 
-@pytest.mark.parametrize("executor", [ThreadExecutor("test"), InlineExecutor()], ids=["thread", "inline"])
-async def test_what_was_found_is_heard_before_its_caller_runs_again(executor: Executor) -> None:
+@pytest.mark.parametrize("make", [partial(ThreadExecutor, "test"), InlineExecutor], ids=["thread", "inline"])
+async def test_what_was_found_is_heard_before_its_caller_runs_again(make: Callable[[], Executor]) -> None:
+    executor = make()
     order: list[object] = []
 
     assert await executor.run(lambda: 1, order.append) == 1

@@ -7,6 +7,8 @@ thread with a loop of its own, until the last session that used it is closed, or
 from __future__ import annotations
 
 import asyncio
+import atexit
+import shutil
 import tempfile
 import threading
 from concurrent.futures import Future
@@ -22,7 +24,10 @@ import tenure.asyncio
 from tenure.adapters.openai_agents import TenureSession
 
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
-"""Where the stores of sessions stand that theirs keep in memory."""
+FOLDER = tempfile.mkdtemp(prefix="tenure-sessions-", dir=MEMORY)
+"""Where the stores of sessions stand that theirs keep in memory; it goes with the process."""
+
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)  # stores of sessions that were not closed are open still
 
 
 class OpenStore:
@@ -62,7 +67,7 @@ class SQLiteSession:
         self.session_settings: Any = SessionSettings().resolve(session_settings)
         self.db_path = db_path
         memory = str(db_path) == ":memory:"
-        self._path = Path(tempfile.mkdtemp(dir=MEMORY), "tenure.db") if memory else Path(f"{db_path}.tenure").resolve()
+        self._path = Path(tempfile.mkdtemp(dir=FOLDER), "tenure.db") if memory else Path(f"{db_path}.tenure").resolve()
         self._ours: TenureSession | None = None
         self._closed = False
 
