@@ -101,6 +101,7 @@ def test_sqlite_alone_does_not_hold_on_a_drive_without_powersafe_overwrite() -> 
         harsh.run()
 
 
+@pytest.mark.turns(2)
 def test_the_same_seed_gives_the_same_operations_and_images() -> None:
     first, second = _seen(seed=3), _seen(seed=3)
 

@@ -63,6 +63,7 @@ def posted(console: Served, secret: str) -> http.client.HTTPConnection:
     return connection
 
 
+@pytest.mark.turns(2)
 def test_every_page_answers_while_verbs_wait_for_a_host_that_does_not(tmp_path: Path) -> None:
     path = tmp_path / "agents.db"
     with frozen_host(path) as host, served(path, "--allow-verbs") as console:

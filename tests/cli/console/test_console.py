@@ -214,6 +214,7 @@ def test_another_address_than_loopback_wants_a_token(store: Path, monkeypatch: p
     assert b"others reach 0.0.0.0" in ended.stderr
 
 
+@pytest.mark.turns(2)
 def test_pages_of_many_runtimes_lead_through_all_of_them(tmp_path: Path) -> None:
     path = tmp_path / "many.db"
     names = [f"runtime-{number:05}" for number in range(10_000)]

@@ -45,6 +45,7 @@ def test_each_block_can_be_given_to_the_prompt_of_python() -> None:
         assert "\n\n    " not in text, "before Python 3.13 a blank line ends a function there"
 
 
+@pytest.mark.turns(2)
 @pytest.mark.slow
 @pytest.mark.process
 def test_the_blocks_run_from_front_to_back_and_print_what_stands_behind_them(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ def test_a_household_hears_does_and_says_what_it_had_to_over_kills_at_points_tha
     assert "nothing lost, doubled or stuck" in run(len(points), TURN, tmp_path, points=points)
 
 
+@pytest.mark.turns(3)
 def test_it_sees_that_a_secret_is_not_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = (tmp_path / "agents.db-kept").write_bytes
     live = kills.live

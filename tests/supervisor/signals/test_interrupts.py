@@ -55,6 +55,7 @@ def test_ctrl_c_while_a_behaviour_computes_is_no_crash_however_often(kind: str, 
     assert [interrupted(database, kind) for _ in range(3)] == ["computing\ninterrupted\n"] * 3
 
 
+@pytest.mark.turns(2)
 @pytest.mark.slow
 @pytest.mark.process
 def test_a_behaviour_that_raises_keyboard_interrupt_by_itself_is_charged_with_a_crash(tmp_path: Path) -> None:
