@@ -314,7 +314,7 @@ class Record:
         for number, scope in branch.scopes.items():
             if number in ended.scopes[1:]:
                 scope.end_with_another()
-            elif cut or not (left if number in ended.scopes else goes_on):
+            elif not ((left and not cut) if number in ended.scopes else goes_on):
                 scope.count(stays=cut)
             else:
                 scope.wait_for(self._replay_s)

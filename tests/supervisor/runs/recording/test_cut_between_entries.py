@@ -245,3 +245,30 @@ async def test_what_a_scope_cut_off_within_one_of_trio_is_cut_off_by_that_again(
             assert (await ticket.wait_outcome()).phase == "consumed"
         assert "pay" not in [each.name for each in await supervisor.entries("a")]
         assert await supervisor.read_session("a") == []
+
+
+@pytest.mark.parametrize("inner", ["recorded", "of trio"])
+async def test_a_scope_that_was_not_over_is_not_over_after_a_shorter_one_within_it(
+    autojump_clock: MockClock, open_host: OpenHost, inner: str
+) -> None:
+    found: list[bool] = []
+
+    async def act(run: tenure.Run) -> None:
+        async with run.move_on_after(5) as scope:
+            if inner == "recorded":
+                async with run.move_on_after(1):
+                    await run.step("long", trio.sleep, 1_000, repeat="freely")
+            else:
+                with trio.move_on_after(1):
+                    await run.step("long", trio.sleep, 1_000, repeat="freely")
+            await trio.sleep(10.0 if run.attempts else 1.0)
+        found.append(scope.cancelled_caught)
+        await run.step("after", str, repeat="freely")
+        if run.attempts < 2:
+            raise ConnectionError("of a test")
+
+    async with open_host({"k": tenure.Behaviour(act, restart=QUICK)}) as supervisor:
+        ticket = await (await supervisor.spawn("a", "k")).accept(1)
+        with trio.fail_after(1_000):
+            assert (await ticket.wait_outcome()).phase == "consumed"
+    assert found == [False] * 3
