@@ -211,6 +211,7 @@ class Pending:
         try:
             if self._on_settled is not None:
                 self._on_settled(outcome)
+                self._on_settled = None  # as in `settle_outside`
         finally:
             if self._rider is not None:
                 self._rider.settled(outcome)
@@ -227,6 +228,9 @@ class Pending:
         self._outcome = outcome
         if self._on_settled is not None:
             self._on_settled(outcome)
+            self._on_settled = (
+                None  # most often a method of what has this: the two would be left to the cycle collector
+            )
         return self._parked is not None
 
     def unpark(self) -> None:
