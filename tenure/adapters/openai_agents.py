@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from itertools import count
 from os import urandom
 from typing import Any, Final, NamedTuple, cast, final
 from weakref import WeakKeyDictionary
@@ -39,7 +40,7 @@ _ITEM: Final = "openai-agents.item"
 """The kind of the node of an item; its payload is JSON."""
 
 _ID_BYTES: Final = 16
-"""Random bytes of the id of an item."""
+"""Random bytes that the ids of one object's items begin with."""
 
 _TO_JSON: Final = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -50,6 +51,24 @@ _FIRST: Final = SessionNodeRecord(node_id=_ROOT, kind=_ROOT, payload=b'{"version
 class _Head(NamedTuple):
     revision: int
     leaf: str | None
+
+
+@final
+class _Ids:
+    """Ids of items: each begins with the random bits of this object, and ends with the next number.
+
+    The system is not asked for bits for each, since that lets go of the interpreter lock: the thread that writes, which has
+    just answered the append before, takes the lock then and is waited for. In their order they go to one page of their index.
+    A process that was forked cannot use a store of its parent, so it never gives the same ids.
+    """
+
+    def __init__(self) -> None:
+        self._begin = urandom(_ID_BYTES).hex()
+        self._numbers = count()  # whose `next` is one step for threads
+
+    def new(self) -> str:
+        """One more."""
+        return f"{self._begin}{next(self._numbers):08x}"
 
 
 @final
@@ -124,6 +143,7 @@ class TenureSession:
         self.session_settings: SessionSettings | None = _settings(session_settings)
         self._sessions = store.sessions
         self._head: _Head | None = None
+        self._ids = _Ids()
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
     async def get_items(self, limit: int | None = None) -> list[TResponseInputItem]:
@@ -154,7 +174,7 @@ class TenureSession:
         payloads = [_encoded(item) for item in items]
         async with self._turn():
             head = self._head or await self._read_head()
-            while not await self._moved(head, _chain(payloads, after=head.leaf)):
+            while not await self._moved(head, self._chain(payloads, after=head.leaf)):
                 head = await self._read_head()
 
     async def pop_item(self) -> TResponseInputItem | None:
@@ -231,6 +251,14 @@ class TenureSession:
         self._head = _Head(landed.head_revision, landed.leaf_node_id)
         return True
 
+    def _chain(self, payloads: Iterable[bytes], *, after: str | None) -> list[SessionNodeRecord]:
+        """New nodes, each on the one before; the first of a session on its root."""
+        nodes = [] if after is not None else [_FIRST]
+        for payload in payloads:
+            before = nodes[-1].node_id if nodes else after
+            nodes.append(SessionNodeRecord(node_id=self._ids.new(), kind=_ITEM, payload=payload, parent_node_id=before))
+        return nodes
+
     async def _replace(
         self,
         expected: Sequence[str],
@@ -251,7 +279,7 @@ class TenureSession:
                 kept = _kept(end.nodes[:at], expired)
                 if kept is not None:  # the path has a new beginning, so all that stays stands on it again
                     after, new = _ROOT, [*kept, *payloads]
-                if await self._moved(end.head, _chain(new, after=after), leaf=None if new else after):
+                if await self._moved(end.head, self._chain(new, after=after), leaf=None if new else after):
                     break
             await self._delete_left()
             return True
@@ -288,17 +316,6 @@ def _settings(given: SessionSettings | dict[str, Any] | None) -> SessionSettings
         return SessionSettings().resolve(given)
     except Exception as exc:  # what they name may be of any class
         raise InvalidInput(detail=f"no settings: {short_text(exc)}", field="session_settings") from exc
-
-
-def _chain(payloads: Iterable[bytes], *, after: str | None) -> list[SessionNodeRecord]:
-    """New nodes, each on the one before; the first of a session on its root."""
-    nodes = [] if after is not None else [_FIRST]
-    for payload in payloads:
-        before = nodes[-1].node_id if nodes else after
-        nodes.append(
-            SessionNodeRecord(node_id=urandom(_ID_BYTES).hex(), kind=_ITEM, payload=payload, parent_node_id=before)
-        )
-    return nodes
 
 
 def _kept(

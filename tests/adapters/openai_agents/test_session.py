@@ -237,3 +237,21 @@ def test_what_was_acknowledged_outlives_a_killed_process(tmp_path: Path) -> None
         assert set(acknowledged) <= set(found)
 
     run(main, tmp_path)
+
+
+def test_ids_of_items_rise_in_the_order_of_one_object_and_are_those_of_no_other(tmp_path: Path) -> None:
+    async def main(store: tenure.asyncio.Store) -> None:
+        one, other = TenureSession("talk", store), TenureSession("talk", store)
+        for turn in range(20):
+            await one.add_items([user(f"{turn}a"), user(f"{turn}b")])
+        mine = [node.node_id for node in await nodes(store)][1:]  # without the root
+        await other.add_items([user("another's")])
+        assert mine == sorted(set(mine))
+        assert (await nodes(store))[-1].node_id[:32] != mine[-1][:32]
+
+    async def nodes(store: tenure.asyncio.Store) -> tuple[SessionNodeRecord, ...]:
+        found = await store.sessions.load_session("talk", FullGraph())
+        assert found is not None
+        return found.graph.nodes
+
+    run(main, tmp_path)
