@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from itertools import islice
 from typing import final
 
@@ -73,6 +74,12 @@ class Gathering:
         self._busy = bool(self._next.waiting)
         if self._busy:
             self._task = asyncio.ensure_future(self._together())
+            self._task.add_done_callback(partial(self._ended, self._next))
+
+    def _ended(self, each: _Round, _: asyncio.Task[None]) -> None:
+        if each.begun is None:  # its task was cancelled before the first step, as by who cancels all tasks of a loop
+            each.waiting = [(answer, batch) for answer, batch in each.waiting if not answer.cancelled()]
+            self._go_on()
 
     async def _together(self) -> None:
         now, self._next = self._next, _Round()
