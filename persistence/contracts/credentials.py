@@ -47,7 +47,7 @@ class CredentialsContract:
 
         `update` gets the stored snapshot or None and returns the next one. It is sync and may take its time: it has its own
         thread, and no commit waits for it. It is called again where another host has written meanwhile, with what that has;
-        updates of this host come one after another.
+        updates of this host come one after another, so one that is asked for within another waits for itself.
 
         Raises:
             Exception: Whatever `update` raised, as it is; then nothing was written.

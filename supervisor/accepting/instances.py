@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import lru_cache, reduce
 from types import NoneType, UnionType
@@ -19,6 +19,7 @@ import attrs
 
 from tenure.errors import InvalidInput
 from tenure.persistence.model.codec import decode, encode, is_model
+from tenure.persistence.model.numbers import shown
 from tenure.persistence.model.texts import text_of
 
 _NO_KEYS: Final = (float, bool, tuple, frozenset)
@@ -137,35 +138,48 @@ def check_keys(cls: Any) -> None:
 
 
 def check_whole(given: Any, back: Any, field: str) -> None:
-    """Raises `InvalidInput` where something of an instance that was given is not in the one that comes back for it."""
+    """Raises `InvalidInput`, which names it, where something that was given is not in what comes back for it."""
     try:
-        if given == back or not is_lost(given, back):
-            return
+        lost = None if given == back else _find_lost(given, back, field)
     except Exception as exc:  # a caller's class may raise anything here, in the caller's own task
         raise InvalidInput(detail=f"it cannot be compared: {text_of(exc)}", field=field) from exc
-    raise InvalidInput(detail="its JSON does not hold all of it; give its class a form that does", field=field)
+    if lost is not None:
+        raise InvalidInput(
+            detail=f"its JSON does not hold all of it: {lost}; give its class a form that does", field=field
+        )
 
 
-def is_lost(given: Any, back: Any) -> bool:
-    """Whether something of an instance that was given is not in the one that comes back for it.
+def _find_lost(given: Any, back: Any, path: str) -> str | None:
+    """What of an instance that was given is not in the one that comes back for it, without the value of it; or None.
 
     A list for a tuple is not lost, nor is what a class makes of another value by itself: a text of a number, say.
     """
     kind: Any = given.__class__
     if back is _MISSING:
-        return True
+        return f"{path} is not there again"
     if issubclass(kind, list | tuple) and issubclass(back.__class__, list | tuple):
-        return len(given) != len(back) or any(map(is_lost, given, back))
+        return _find_lost_item(given, back, path)
     if kind is not back.__class__ and not _is_base(back.__class__, kind):
-        return isinstance(back, str) and not issubclass(kind, str | Enum | int | float)
+        is_lost = isinstance(back, str) and not issubclass(kind, str | Enum | int | float)
+        return f"{path} was of class {kind.__name__}, and comes back as a text" if is_lost else None
     if issubclass(kind, dict):
         # A key that is a text may be one that the class does not know, or one that it makes another of.
-        return any(
-            is_lost(value, back[key]) if key in back else not isinstance(key, str) for key, value in given.items()
-        )
+        known = {key: value for key, value in given.items() if key in back or not isinstance(key, str)}
+        return _first_lost((value, back.get(key, _MISSING), f"{path}[{shown(key)}]") for key, value in known.items())
     if (names := _compared(kind)) is None:
-        return bool(given != back)
-    return any(is_lost(getattr(given, name, None), getattr(back, name, _MISSING)) for name in names)
+        return f"{path}, of class {kind.__name__}, has another value" if given != back else None
+    return _first_lost((getattr(given, each, None), getattr(back, each, _MISSING), f"{path}.{each}") for each in names)
+
+
+def _find_lost_item(given: Sequence[Any], back: Sequence[Any], path: str) -> str | None:
+    if len(given) != len(back):
+        return f"{path} has another length"
+    pairs = enumerate(zip(given, back, strict=True))
+    return _first_lost((one, other, f"{path}[{at}]") for at, (one, other) in pairs)
+
+
+def _first_lost(parts: Iterable[tuple[Any, Any, str]]) -> str | None:
+    return next((lost for part in parts if (lost := _find_lost(*part)) is not None), None)
 
 
 def _is_base(base: Any, kind: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import InitVar, dataclass, field, make_dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import Enum
 from typing import Any, Optional
 
@@ -187,6 +187,52 @@ async def test_nor_what_the_result_of_a_step_holds(
     async with open_host({"k": takes}) as supervisor:
         outcome = await (await supervisor.accept("a", 1, kind="k")).wait_outcome()
         assert outcome.error is None
+
+
+class Visit(pydantic.BaseModel):
+    seen: Any = None
+
+
+@dataclass
+class Trip:
+    stops: list[Any]
+    by: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+AT = datetime(2026, 11, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("cls", "given", "lost"),
+    [
+        (Trip, Trip([1, AT]), "stops[1] was of class datetime, and comes back as a text"),
+        (Trip, Trip([1], {"train": {"at": AT}}), "by['train']['at'] was of class datetime, and comes back as a text"),
+        (Visit, Visit(seen=AT), "seen was of class datetime, and comes back as a text"),
+        (Basket, Basket([Fruit("f"), Apple("a", 3)]), "fruit[1].weight is not there again"),
+        (Login, Login(password=pydantic.SecretStr("hunter2")), "password, of class SecretStr, has another value"),
+    ],
+)
+async def test_what_is_lost_is_named_without_its_value(
+    autojump_clock: MockClock, open_host: OpenHost, cls: Any, given: Any, lost: str
+) -> None:
+    def make() -> Any:
+        return given
+
+    make.__annotations__["return"] = cls
+
+    async def takes(run: tenure.Run) -> None:
+        with pytest.raises(StepFailed) as failed:
+            await run.step("make", make, repeat="freely")
+        assert f": result.{lost}; give" in str(failed.value)
+
+    async with open_host(
+        {"k": tenure.Behaviour(takes), "of class": tenure.Behaviour(gives, payload=cls)}
+    ) as supervisor:
+        outcome = await (await supervisor.accept("a", 1, kind="k")).wait_outcome()
+        assert outcome.error is None
+        with pytest.raises(InvalidInput) as refused:
+            await supervisor.accept("b", given, kind="of class")
+        assert f": payload.{lost}; give" in str(refused.value)
 
 
 @pytest.mark.parametrize(("cls", "given"), [(Fruit, Pear("p")), (Basket, Basket([Fruit("a")])), (Note | None, Note(1))])
