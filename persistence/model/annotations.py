@@ -139,12 +139,13 @@ def _text_id(value: Any, field: str) -> str:
 
 
 def _time(value: Any, field: str) -> datetime:
-    if not isinstance(value, datetime):
+    if not _is_of(value, (datetime,)):
         raise not_a(value, "a datetime", field)
     try:
-        return datetime.__add__(value, timedelta(0))  # the zone is the caller's: it may raise anything
+        plain: datetime = datetime.__add__(value, timedelta(0))  # the zone is the caller's: it may raise anything
     except Exception as exc:
         raise InvalidInput(detail=f"not a datetime: {text_of(exc)}", field=field) from exc
+    return plain
 
 
 def _length(value: Any, field: str) -> timedelta:
@@ -224,7 +225,7 @@ def _items(item: Check, kinds: tuple[type[Any], ...] | None) -> Check:
         if _is_tuple(value):  # itself, where nothing in it has to be changed: what holds it need not be made anew
             plain = list(map(item, value, repeat(field)))
             return value if all(map(is_, plain, value)) else tuple(plain)
-        if isinstance(value, str | bytes | bytearray) or not isinstance(value, kinds or (Iterable,)):
+        if _is_of(value, (str, bytes, bytearray)) or not _is_of(value, kinds or (Iterable,)):
             raise not_a(value, "a list or another iterable", field)
         try:
             items = list(value)
@@ -233,6 +234,14 @@ def _items(item: Check, kinds: tuple[type[Any], ...] | None) -> Check:
         return tuple([item(each, field) for each in items])
 
     return check
+
+
+def _is_of(value: object, kinds: tuple[type[Any], ...]) -> bool:
+    """As `isinstance`, which asks a caller's object for its class: that may raise, and a StopIteration would end a `map`."""
+    try:
+        return isinstance(value, kinds)
+    except Exception:  # noqa: BLE001 - what cannot say what it is is none of them
+        return False
 
 
 def _is_tuple(value: object) -> TypeGuard[tuple[Any, ...]]:
@@ -245,7 +254,7 @@ def _entries(of_key: Any, of_value: Any) -> Check:
     sure = frozenset(map(id, _sure(of_value))) if of_key is str else _NO_TYPES
 
     def check(given: Any, field: str) -> Mapping[Any, Any]:
-        if not isinstance(given, Mapping):
+        if type(given) is not dict and not _is_of(given, (Mapping,)):
             raise not_a(given, "a mapping", field)
         try:
             entries: dict[Any, Any] = dict(given)  # pyright: ignore[reportUnknownArgumentType]

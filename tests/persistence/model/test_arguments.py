@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -38,6 +39,18 @@ def test_what_only_says_that_it_is_of_a_class_is_refused(kind: type[Any]) -> Non
     for annotation in (kind, kind | None):
         with pytest.raises(InvalidInput):
             check_value(mock, annotation, "it")
+
+
+@pytest.mark.parametrize(
+    "inner", [tuple[str, ...], Sequence[str], Mapping[str, str], datetime, str, int, float, Made, Word]
+)
+def test_what_ends_an_iteration_where_it_is_asked_for_its_class_is_refused(inner: Any) -> None:
+    def run_dry(_: object) -> Any:  # as that of a proxy whose object is the next one of an iterator at its end
+        raise StopIteration
+
+    dry = type("Dry", (), {"__class__": property(run_dry)})
+    with pytest.raises(InvalidInput):
+        check_value((dry(), dry()), tuple[inner, ...], "them")
 
 
 @pytest.mark.parametrize("field", [each.name for each in attrs.fields(Made)])
