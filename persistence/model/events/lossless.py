@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Mapping, MutableSequence, MutableSet, Sequence, Set as AbstractSet
+from contextvars import ContextVar
 from typing import Any, Final, get_origin
 
 from cattrs import Converter
@@ -17,6 +18,10 @@ _NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 """As JSON writes one. Keys of objects are texts there, so a text of a number is one."""
 
 _COLLECTIONS: Final = (list, tuple, set, frozenset, deque, Sequence, MutableSequence, AbstractSet, MutableSet)
+
+
+_MAKING: Final[ContextVar[tuple[Any, ...]]] = ContextVar("tenure.lossless", default=())
+"""Collections whose hook is being made: of this thread alone, as another one may ask for the same meanwhile."""
 
 
 def take_without_loss(converter: Converter) -> None:
@@ -29,16 +34,16 @@ def take_without_loss(converter: Converter) -> None:
     converter.register_structure_hook(int, _whole)
     converter.register_structure_hook(float, _float)
     converter.register_structure_hook(str, _text)
-    in_the_making: list[Any] = []
 
     def is_collection(cls: Any) -> bool:
-        if in_the_making and in_the_making[-1] is cls:
-            in_the_making.pop()  # once: the hook that cattrs has by itself is asked for
+        making = _MAKING.get()
+        if making and making[-1] is cls:
+            _MAKING.set(making[:-1])  # once: the hook that cattrs has by itself is asked for
             return False
         return (get_origin(cls) or cls) in _COLLECTIONS
 
     def collection(cls: Any) -> Callable[[Any, Any], Any]:
-        in_the_making.append(cls)
+        _MAKING.set((*_MAKING.get(), cls))
         make = converter.get_structure_hook(cls, cache_result=False)
 
         def checked(value: Any, wanted: Any) -> Any:

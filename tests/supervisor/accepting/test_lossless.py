@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import MutableSequence, Sequence, Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from threading import Thread
 from typing import Annotated, Any, Generic, NewType, TypedDict, TypeVar
 
 import attrs
 import pytest
+from cattrs.preconf.json import make_converter
 from trio.testing import MockClock
 
 import tenure
 from tenure.errors import InvalidInput, StepFailed
 from tenure.persistence.model.events.event_types import EventTypes
+from tenure.persistence.model.events.lossless import take_without_loss
 from tenure.supervisor.accepting.classes import Classes, Misfit
 from tests.kit.alone import OpenHost
 
@@ -188,3 +192,28 @@ def test_an_event_that_would_come_back_changed_is_refused_and_so_is_one_that_its
         types.encode(Order(count=1.5))  # type: ignore[arg-type]
     with pytest.raises(InvalidInput):
         types.decode("Order", 1, {"paid": "false"})
+
+
+def test_what_two_threads_make_hooks_for_at_once_is_taken_by_neither_where_it_does_not_fit() -> None:
+    converter, taken = make_converter(), list[object]()
+    take_without_loss(converter)
+    wanted, asked = list[str], list[Any]()
+
+    def structure() -> None:
+        with suppress(Exception):  # what it is refused with is the converter's; here it is whether it is
+            taken.append(converter.structure("ab", wanted))
+
+    def meanwhile(cls: Any) -> bool:
+        # Asked before the hooks of tenure are: the second time while the first thread makes its hook.
+        asked.append(cls)
+        if cls is wanted and asked.count(cls) == 2:
+            other = Thread(target=structure)
+            other.start()
+            other.join()
+        return False
+
+    converter.register_structure_hook_func(meanwhile, lambda value, _: value)
+    structure()
+
+    assert asked.count(wanted) >= 4
+    assert taken == []
