@@ -94,7 +94,7 @@ class Journal(_Front[JournalContract]):
         try:
             yield EventLog(self.portal, log)
         finally:
-            await self.portal.call(opened.__aexit__, None, None, None)
+            await self.portal.call_to_leave(opened.__aexit__, None, None, None)
 
 
 @final

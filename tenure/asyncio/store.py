@@ -140,4 +140,4 @@ class Store:
             yield QueryConnection(self._portal, connection)
         finally:
             with suppress(Closed):  # it has ended with its store
-                await self._portal.call(opened.__aexit__, None, None, None)
+                await self._portal.call_to_leave(opened.__aexit__, None, None, None)

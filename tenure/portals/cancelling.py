@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, Final, final
 
 
 @final
@@ -34,12 +34,35 @@ class Held:
 
         It counts as those that it was. It is not left with the task at once: before Python 3.13 no one takes that back, and it
         would come after the block of a time limit that had passed while the last verb inside gave its result all the same.
+        Where the next await is a verb, that raises it before it asks for anything (`raise_what_is_due`): it would land all the
+        same too, and so would each after it.
         """
         task = asyncio.current_task()
         if task is not None:
             # One that came before the task began to wait was counted then; of two at once the task hears as of one.
-            before = min(self._before, task.cancelling() - self._times)
-            asyncio.get_running_loop().call_soon(_come, task, before, self.error.args)
+            self._before = min(self._before, task.cancelling() - self._times)
+            DUE[task] = self
+            asyncio.get_running_loop().call_soon(_come, task, self)
+
+    def is_meant(self, task: asyncio.Task[Any]) -> bool:
+        """Whether who has cancelled has not taken it back."""
+        return task.cancelling() > self._before
+
+
+DUE: Final[dict[asyncio.Task[Any], Held]] = {}
+"""By tasks what their next await raises, for a turn of their loop at most."""
+
+
+def raise_what_is_due() -> None:
+    """Raise what the next await of the current task is to raise, which this is.
+
+    Raises:
+        asyncio.CancelledError: As it was held.
+    """
+    task = asyncio.current_task()
+    held = None if task is None else DUE.pop(task, None)
+    if task is not None and held is not None and held.is_meant(task):
+        raise held.error
 
 
 def cancelling() -> int:
@@ -48,10 +71,12 @@ def cancelling() -> int:
     return 0 if task is None else task.cancelling()
 
 
-def _come(task: asyncio.Task[Any], before: int, words: tuple[Any, ...]) -> None:
-    if not task.done() and task.cancelling() > before:
-        task.uncancel()
-        task.cancel(*words)
+def _come(task: asyncio.Task[Any], held: Held) -> None:
+    if DUE.get(task) is held:
+        del DUE[task]
+        if not task.done() and held.is_meant(task):
+            task.uncancel()
+            task.cancel(*held.error.args)
 
 
 async def wait_shielded(future: asyncio.Future[Any], on_cancel: Callable[[], object]) -> Held | None:

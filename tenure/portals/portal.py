@@ -31,6 +31,7 @@ from tenure.persistence.writing.ground import Ground
 
 from .answers import Answer, Unbroken
 from .asked import Asked, Call, Give, Handed, OnSettled, start
+from .cancelling import DUE, raise_what_is_due
 from .gathered import Gathered
 
 C = TypeVar("C")
@@ -80,9 +81,14 @@ class Portal:
             Closed: The trio run has ended, or ends with the call on its way; or this process was forked since.
 
         Cancellation: the function is cancelled, and waited for. Where it had a result or an error all the same, that
-        is delivered, and the cancellation comes at the next await.
+        is delivered, and the cancellation comes at the next await: where that is a call, before it asks for anything.
         """
         answer: T = await self._ask(lambda give: Call(self, give, function, arguments))
+        return answer
+
+    async def call_to_leave(self, function: Callable[..., Awaitable[T]], *arguments: Any) -> T:
+        """As `call`, of what leaves something that was entered: it is asked for also where a cancellation is due."""
+        answer: T = await self._ask(lambda give: Call(self, give, function, arguments), leaves=True)
         return answer
 
     def commit(
@@ -91,7 +97,9 @@ class Portal:
         """Have a commit written; see `Ground.commit`. Errors and cancellation as `call`, of what that does."""
         return self._ask(lambda give: Handed(self, give, ground, commit, on_settled))
 
-    async def _ask(self, make: Callable[[Give], Asked]) -> Any:
+    async def _ask(self, make: Callable[[Give], Asked], *, leaves: bool = False) -> Any:
+        if DUE and not leaves:
+            raise_what_is_due()
         token = self._token
         if token is None or os.getpid() != self._pid:
             raise copy(self._why_closed)

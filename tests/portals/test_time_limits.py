@@ -40,6 +40,9 @@ def test_a_scope_that_is_over_ends_the_verbs_inside_and_goes_no_further(tmp_path
                 with anyio.move_on_after(seconds * turn / 10):
                     await supervisor.store.state.write({f"last {turn}": b"1"})
                 await asyncio.sleep(0)  # nothing of it comes after the scope
+            assert (
+                seconds or written <= 1
+            )  # a scope that is over when it begins lets the verb of its first await land, at most
             # One more may have landed whose result was cut off with the loop around it.
             assert written <= len(await supervisor.store.state.items("turn:", limit=1_000)) <= written + 1
 
@@ -56,6 +59,58 @@ def test_a_scope_around_the_opening_knows_its_own_too(tmp_path: Path) -> None:
                     await anyio.sleep(PATIENCE_S)
         async with asyncio.timeout(PATIENCE_S), tenure.asyncio.open_store(tmp_path / "a.db") as store:
             assert await store.state.write({"k": b"2"}) == 1
+
+    asyncio.run(main())
+
+
+def test_a_task_that_does_nothing_but_verbs_is_cancelled_at_the_next_one(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with asyncio.timeout(PATIENCE_S), tenure.asyncio.open_store(tmp_path / "a.db") as store:
+            written = 0
+
+            async def write(least: int) -> None:
+                nonlocal written
+                while True:
+                    written += await store.state.write({f"{written}": b"1"})
+                    if written == least:
+                        enough.set()
+
+            for least in range(1, 40):
+                written, enough = 0, asyncio.Event()
+                task = asyncio.create_task(write(least))
+                await enough.wait()
+                before = written
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+                assert task.cancelled()
+                assert written <= before + 1  # the one on its way gives its result all the same
+
+    asyncio.run(main())
+
+
+def test_a_connection_is_left_also_where_a_cancellation_is_due(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with asyncio.timeout(PATIENCE_S), tenure.asyncio.open_store(tmp_path / "a.db") as store:
+
+            async def read() -> None:
+                async with store.read_connection() as connection:
+                    connections.append(connection)
+                    there.set()
+                    while not leave:
+                        await store.state.write({"k": b"1"})
+
+            for _ in range(20):
+                connections: list[tenure.asyncio.QueryConnection] = []
+                leave, there = False, asyncio.Event()
+                task = asyncio.create_task(read())
+                await there.wait()
+                task.cancel()
+                leave = True
+                with suppress(asyncio.CancelledError):
+                    await task
+                with pytest.raises(RuntimeError, match="has ended"):
+                    await connections[0].query("SELECT 1")
 
     asyncio.run(main())
 
