@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import trio
@@ -12,13 +13,17 @@ from tenure.persistence.contracts.operation_registry import OperationRegistry
 from tenure.persistence.facets.inbox import delays
 from tenure.persistence.facets.inbox.cancelling import CancelInput
 from tenure.persistence.facets.inbox.inputs import AcceptInput
+from tenure.persistence.facets.inbox.repair import QueueBrought
 from tenure.persistence.facets.ownership.lifecycle import WriteLifecycle
 from tenure.persistence.facets.runs import deadlines
+from tenure.persistence.model.inputs.input_state import InputState
 from tenure.persistence.model.inputs.policies import InputDurability, PolicyDecision, QueueMode
 from tenure.persistence.model.values import (
     AbandonReason,
     InputId,
     InputKind,
+    InputPhase,
+    Lane,
     LogicalRuntimeId,
     RunApplyBoundary,
     RuntimeState,
@@ -91,6 +96,17 @@ async def policies(words: Words) -> None:
     await words.own("ivy")
     await accept_under_policies(words.write, "ivy", words.new_id)
     await work_on_jobs(words.store, words.retried, words.witness)
+
+
+async def brought_inputs(words: Words) -> None:
+    """Inputs that a store verb writes as accepted under a living owner, which queues them."""
+    await words.own("bea")
+    for name, lane in (("to work on", Lane.QUEUE), ("to hear", Lane.STEER)):
+        state = InputState(input_id=InputId(name), phase=InputPhase.ACCEPTED, payload=b'"brought"', recovery_lane=lane)
+        await words.retried(
+            partial(words.store.runtimes.persist_input_state, fence=words.tokens["bea"]), id_of("bea"), state
+        )
+    await words.write(QueueBrought(runtime_id=id_of("bea")))
 
 
 async def delayed_inputs(words: Words) -> None:

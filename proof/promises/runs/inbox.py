@@ -12,12 +12,13 @@ from proof.promises.facet import (
     Rows,
 )
 from proof.promises.pruned import erased_runtimes, pruned_runtimes
-from proof.stories.inbox import delayed_inputs, late_inputs, policies
+from proof.stories.inbox import brought_inputs, delayed_inputs, late_inputs, policies
 from proof.stories.runs import runs_that_end_badly
 from tenure.persistence.facets.inbox import (
     delays,
     input_records,
     inputs,
+    repair,
 )
 from tenure.persistence.facets.runs import dead_letters, deadlines
 from tenure.persistence.facets.runs.deadlines import LATE
@@ -189,6 +190,22 @@ def persisted(change: input_records.PersistInputs, _answer: None) -> Promised:
     ]
 
 
+def queued_as_brought(change: repair.QueueBrought, _answer: None) -> Promised:
+    """What was brought by then waits to be worked on."""
+    return [("queued as brought", change.runtime_id)]
+
+
+def check_brought(rows: Rows) -> None:
+    """None of them is as its caller wrote it."""
+    for runtime_id in rows.history.acknowledged("queued as brought"):
+        left = rows.of(
+            "SELECT input_id FROM inputs JOIN runtimes USING (runtime)"
+            " WHERE runtime_id = ? AND phase = 'accepted' AND due_at IS NULL",
+            runtime_id,
+        )
+        assert not left, f"inputs of {runtime_id} were queued, and wait as they were brought: {left}"
+
+
 PROOFS: Final = (
     FacetProof(name="inputs", story=policies, promises={inputs.AcceptInput: accepted}, check=check_inputs),
     FacetProof(
@@ -197,6 +214,13 @@ PROOFS: Final = (
         promises={delays.QueueDue: came_due},
         check=check_delays,
         quiet=(delays.QueueDue,),
+    ),
+    FacetProof(
+        name="repair",
+        story=brought_inputs,
+        promises={repair.QueueBrought: queued_as_brought},
+        check=check_brought,
+        quiet=(repair.QueueBrought,),
     ),
     FacetProof(name="input_records", promises={input_records.PersistInputs: persisted}),
     FacetProof(
