@@ -116,7 +116,7 @@ def _find(tx: Transaction, runtime_id: LogicalRuntimeId, input_id: InputId, even
         raise NotFound(what="dead letter", key=input_id)
     key, phase, reason, run, _, outcome = row
     if phase != InputPhase.ABANDONED:
-        raise InvalidTransition(runtime_id=runtime_id, state=phase, event=f"{event} of input {input_id}")
+        raise InvalidTransition(runtime_id=runtime_id, state=phase, event=event)
     check_row(row, (int, str, OPTIONAL_TEXT, OPTIONAL_INT, OPTIONAL_NUMBER, OPTIONAL_TEXT), "dead letter", input_id)
     why = member(AbandonReason, reason, "dead letter", input_id)
     return _Abandoned(input=key, reason=why, run=run, outcome=outcome)

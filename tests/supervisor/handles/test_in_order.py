@@ -55,9 +55,7 @@ async def test_a_retry_of_what_came_back_with_its_batch_names_the_input(
         runtime = await supervisor.spawn("a", "k")
         first, second = [letter.input_id for letter in await supervisor.dead_letters("a")]
         assert await runtime.retry(first) == (first, second)
-        with pytest.raises(
-            InvalidTransition, match=f"retry of input {second} is not possible for 'a' while it is queued"
-        ):
+        with pytest.raises(InvalidTransition, match="retry is not possible for 'a' while it is queued"):
             await runtime.retry(second)
 
 
