@@ -11,6 +11,7 @@ import pytest
 
 import tenure
 import tenure.asyncio
+from tenure.asyncio.reading import QueryConnection
 from tests.kit.shares import share
 
 PATIENCE_S = 60.0
@@ -101,7 +102,7 @@ def test_a_connection_is_left_also_where_a_cancellation_is_due(tmp_path: Path) -
                         await store.state.write({"k": b"1"})
 
             for _ in range(20):
-                connections: list[tenure.asyncio.QueryConnection] = []
+                connections: list[QueryConnection] = []
                 leave, there = False, asyncio.Event()
                 task = asyncio.create_task(read())
                 await there.wait()
