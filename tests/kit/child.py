@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -43,7 +44,8 @@ class Child:
         """Called by SQLite inside each transaction that is about to be committed."""
         if self.freeze_in_commit:
             self.freeze_in_commit = False
-            os.kill(os.getpid(), signal.SIGSTOP)
+            # To this thread: sent to the process, another one takes it, and this one may have committed before it stands still.
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
         if self.commits_left:
             self.commits_left -= 1
             if not self.commits_left:
