@@ -332,9 +332,13 @@ def test_of_two_questions_at_once_the_later_is_refused_and_the_first_is_answered
             tasks = TenureTasks(supervisor, [TaskTool(decide, kind="a", required=True)])
             async with Client(MCPServer("desk", extensions=[tasks]), extensions=[Tasks()]) as client:
                 task_id = str((await create(client, "decide"))["taskId"])
-                (key,) = (await until(client, task_id, "input_required"))["inputRequests"]
-                await send(client, "update", task_id, inputResponses={key: {"action": "accept"}})
-                assert told(await until(client, task_id, *ENDED)) == ["{'a': {'action': 'accept'}}"]
+                while (task := await send(client, "get", task_id))["status"] not in ENDED:
+                    for key in task.get(
+                        "inputRequests", ()
+                    ):  # that of the refused one too, where it is seen before it goes
+                        await send(client, "update", task_id, inputResponses={key: {"action": "accept"}})
+                    await asyncio.sleep(0.02)
+                assert told(task) == ["{'a': {'action': 'accept'}}"]
 
     run(main)
 
