@@ -1,8 +1,8 @@
 """How often work may begin, over all hosts: a rate under a name, and a row for each start within its time (design §10).
 
 At most `starts` begin in any `per_ms`: a further one waits until the start so many places before it is that old. It is judged
-by the wall clock that every host of the store shares; starts that lie far ahead were stored before that was set back, and count
-as of now. What lies ahead by less is a start of another host, whose group had its time later and went first: it stays as it is.
+by the wall clock that every host of the store shares; starts that lie ahead were stored before that was set back, and count as
+of now.
 """
 
 from __future__ import annotations
@@ -85,10 +85,6 @@ def find_or_set(tx: Transaction, wanted: SetRate) -> StoredRate:
     return found
 
 
-_SET_BACK_MS: Final = 60_000
-"""What lies further ahead was stored before the clock was set back; for so long at most a group waits for another host's."""
-
-
 def load(statements: Statements, rate: int) -> StoredRate | None:
     """A rate by its key, or None. Raises `Corrupt`."""
     row = statements.one("rates.by_key", rate=rate)
@@ -98,7 +94,7 @@ def load(statements: Statements, rate: int) -> StoredRate | None:
 def wait_until(tx: Transaction, rate: StoredRate) -> int | None:
     """When the next start may be, unix milliseconds; None: now."""
     now_ms = int(tx.now * 1000)
-    for place, _ in _starts(tx, rate.rate, "rates.ahead", now_ms=now_ms, far_ms=now_ms + _SET_BACK_MS):
+    for place, _ in _starts(tx, rate.rate, "rates.ahead", now_ms=now_ms):
         tx.write("rates.set_start", **_start(rate.rate, place, now_ms))
     oldest = tx.one("rates.start", rate=rate.rate, place=_last(tx, rate.rate) - rate.starts + 1)
     if oldest is None:
@@ -110,11 +106,8 @@ def wait_until(tx: Transaction, rate: StoredRate) -> int | None:
 def start(tx: Transaction, rate: StoredRate) -> None:
     """Count a start, and forget those that no longer count."""
     now_ms = int(tx.now * 1000)
-    last = _last(tx, rate.rate)
-    before = tx.one("rates.start", rate=rate.rate, place=last)
-    at_ms = now_ms if before is None else max(now_ms, _decode_start(before, rate.rate)[1])  # the last one is the latest
-    place = last + 1
-    tx.write("rates.insert_start", **_start(rate.rate, place, at_ms))
+    place = _last(tx, rate.rate) + 1
+    tx.write("rates.insert_start", **_start(rate.rate, place, now_ms))
     tx.write("rates.forget", rate=rate.rate, place=place - rate.starts, before=now_ms - rate.per_ms)
 
 

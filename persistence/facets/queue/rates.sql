@@ -27,10 +27,10 @@ SELECT place, started_at, digest, scheme FROM queue_starts WHERE rate = :rate AN
 SELECT place, started_at, digest, scheme FROM queue_starts WHERE rate = :rate ORDER BY place;
 
 -- name: rates.ahead
--- The last start is the latest: only where it lies far ahead are those that lie ahead of another time.
+-- The last start is the latest: only where it lies ahead may others.
 SELECT place, started_at, digest, scheme FROM queue_starts
 WHERE rate = :rate AND started_at > :now_ms
-  AND (SELECT l.started_at FROM queue_starts l WHERE l.rate = :rate ORDER BY l.place DESC LIMIT 1) > :far_ms
+  AND (SELECT l.started_at FROM queue_starts l WHERE l.rate = :rate ORDER BY l.place DESC LIMIT 1) > :now_ms
 ORDER BY place;
 
 -- name: rates.insert_start

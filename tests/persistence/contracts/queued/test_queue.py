@@ -26,12 +26,9 @@ from tenure import (
 )
 from tenure.errors import InvalidInput, PayloadTooLarge, QueuedWorkClaimExpired, RuntimeDestroyed
 from tenure.persistence.commits.commit import Commit
-from tenure.persistence.contracts.queued.serving import Serving
 from tenure.persistence.facets.conversation.snapshots import WriteSnapshot
 from tenure.persistence.facets.ownership.lifecycle import PersistState
 from tenure.persistence.facets.queue.queue import CompleteClaim, EnqueueBatch
-from tenure.persistence.facets.queue.rates import SetRate
-from tenure.persistence.facets.queue.serving import ServeNext
 from tenure.persistence.model.contracts.queued_work import (
     CLAIMED_AT_ONCE,
     encode_batch,
@@ -40,7 +37,6 @@ from tenure.persistence.model.contracts.queued_work import (
 from tenure.persistence.model.conversation.envelope import SessionSnapshot
 from tenure.persistence.model.values import LogicalRuntimeId, RuntimeState, SessionId
 from tenure.persistence.seams.limits import Limits
-from tenure.persistence.store import ground_of
 from tests.kit.clocks import Clock
 
 IDLE = QueuedWorkClaimBoundary.IDLE
@@ -337,29 +333,6 @@ async def test_a_clock_that_once_stood_ahead_lets_nothing_come_before_its_time(t
         assert await claim_ids(store, [delayed]) is None
         clock.now = 1_010.0
         assert texts(await claim(store)) == ["delayed"]
-
-
-async def test_a_start_of_a_host_whose_clock_is_a_little_ahead_counts_from_there(tmp_path: Path) -> None:
-    clock, rate = Clock(), SetRate(name="r", starts=1, per_ms=1_000)
-    async with tenure.open_store(tmp_path / "a.db", seams=Seams(wall_clock=clock)) as store:
-        await put(store, *[draft(each, session=each) for each in "ab"])
-        serving = Serving(ground_of(store))
-        await serving.set_rate(rate)
-
-        async def begins(session: str) -> bool:
-            asked = ServeNext(
-                session_id=session, owner_id="w", ttl_ms=60_000, count=1, per_session=1, max_crashes=5, rate=rate
-            )
-            return (await serving.claim(asked)).claim is not None
-
-        clock.now = 1_000.250
-        assert await begins("a")
-        clock.now = 1_000.125
-        assert not await begins("b")
-        clock.now = 1_001.125
-        assert not await begins("b"), "the other host began a second ago, and not earlier"
-        clock.now = 1_001.250
-        assert await begins("b")
 
 
 # By ids
