@@ -1,9 +1,12 @@
 """Answers that are waited for: by a task of asyncio, which is not woken to hear that it is cancelled, or by a thread.
 
 Theory of operation. A future of asyncio has its loop call what wakes its task in a turn after the one in which it got its
-result. Who has the answer is in another thread, and wakes the loop all the same: so it gives the result there and then, and has
-the loop wake the task. What is called is noted in a list, for of two threads one has it called: the one that gives the
-answer, or the one in which the task begins to wait when that is there.
+result. Who has the answer is in another thread, and wakes the loop all the same: so it leaves the answer there, and has the
+loop call what gives the result and wakes the task at once. What is called is noted in a list, for of two threads one has it
+called: the one that gives the answer, or the one in which the task begins to wait when that is there.
+
+The future is not done before that turn, and the task has one in any case: scopes of anyio leave a task alone whose future is
+done, for it is about to go on. One whose answers are each there before the loop looks would never hear that a scope is over.
 """
 
 from __future__ import annotations
@@ -34,6 +37,7 @@ class Unbroken(asyncio.Future[T]):
         self._on_cancel: Callable[[], object] = _nothing
         self._held: Held | None = None
         self._before = cancelling()
+        self._answer: list[T] = []
         self._wakes: list[tuple[Callable[..., object], Context | None]] = []
 
     async def wait(self, on_cancel: Callable[[], object]) -> Held | None:
@@ -42,7 +46,7 @@ class Unbroken(asyncio.Future[T]):
         while not self.done():
             try:
                 await self
-            except asyncio.CancelledError as exc:  # of a task that had not begun to wait, or was about to go on
+            except asyncio.CancelledError as exc:  # thrown in by what does not ask whether it may
                 self._hold(exc)
         return self._held
 
@@ -51,7 +55,7 @@ class Unbroken(asyncio.Future[T]):
 
         A loop that was closed has no task left that waits.
         """
-        self.set_result(value)
+        self._answer.append(value)
         loop = self.get_loop()
         try:
             self._wake(loop.call_soon if in_loop else loop.call_soon_threadsafe)
@@ -62,7 +66,7 @@ class Unbroken(asyncio.Future[T]):
     def add_done_callback(self, fn: Callable[..., object], /, *, context: Context | None = None) -> None:
         """For the task, which begins to wait: `fn` wakes it."""
         self._wakes.append((fn, context))
-        if self.done():
+        if self._answer:
             self._wake(self.get_loop().call_soon)
 
     def _wake(self, call_soon: Callable[..., object]) -> None:
@@ -70,7 +74,11 @@ class Unbroken(asyncio.Future[T]):
             wake, context = self._wakes.pop()
         except IndexError:
             return  # the task has not begun to wait, or the other thread has it woken
-        call_soon(wake, self, context=context)
+        call_soon(self._come, wake, context=context)
+
+    def _come(self, wake: Callable[..., object]) -> None:
+        self.set_result(self._answer[0])
+        wake(self)
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Note it. The task that waits asks this when it is cancelled, and waits on where it is true."""
@@ -84,7 +92,7 @@ class Unbroken(asyncio.Future[T]):
             self._held.again()
             return
         self._held = Held(error, self._before)
-        if not self.done():  # else it came between the answer and the task, which is cancelled all the same
+        if not self._answer:  # else it came between the answer and the task, which is cancelled all the same
             self._on_cancel()
 
 

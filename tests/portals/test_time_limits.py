@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import selectors
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -48,6 +50,33 @@ def test_a_scope_that_is_over_ends_the_verbs_inside_and_goes_no_further(tmp_path
             assert written <= len(await supervisor.store.state.items("turn:", limit=1_000)) <= written + 1
 
     asyncio.run(main())
+
+
+class SlowToLook(selectors.DefaultSelector):
+    """What a loop looks with between its turns: what a thread answers meanwhile is there when the next turn begins."""
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        time.sleep(0.01)
+        return super().select(timeout)
+
+
+def test_a_scope_that_is_over_ends_the_verbs_inside_also_where_each_answer_is_there_before_the_loop_looks(
+    tmp_path: Path,
+) -> None:
+    """Scopes of anyio leave a task alone that is about to go on; one that always is would never hear of them."""
+    most = 30
+
+    async def main() -> None:
+        async with asyncio.timeout(PATIENCE_S), tenure.asyncio.open_store(tmp_path / "a.db") as store:
+            written = 0
+            with anyio.move_on_after(0) as writing:
+                while written < most:
+                    written += await store.state.write({f"turn:{written:04}": b"1"})
+            assert writing.cancelled_caught
+            assert written <= 1
+
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(SlowToLook())) as runner:
+        runner.run(main())
 
 
 def test_a_scope_around_the_opening_knows_its_own_too(tmp_path: Path) -> None:
