@@ -63,8 +63,9 @@ class Branch:
         writers: Which of the branches beside it has written a name; shared with them, None where there are none.
         drawn: Times that it was given since it last asked for something by place; recorded with what it asks for next.
         open_ended: Whether new entries may stand after its recorded end: an item of a map.
-        scopes: Those of its scopes that are open (`Run.move_on_after`), by number; `opened`: how many it has opened.
-        left: Numbers of scopes that a cancellation has left by now, on its way out to the one that it is of.
+        scopes: Those of its scopes that are open (`Run.move_on_after`), by path; `opened`: how many it has opened that stand in
+            no other.
+        left: Paths of scopes that a cancellation has left by now, on its way out to the one that it is of.
         cut_at: What it had reached when a scope was last cut off, and how often that was so there.
         past: The scope whose cut it has gone past, and it itself as tasks in that scope see it; None as a rule.
         stands_for: Of what is `past` a cut, the branch itself: nothing lands that is given there. None of others.
@@ -127,11 +128,11 @@ class Branch:
         self.drawn: list[float] = []
         self.open_ended = open_ended
         self.over = False
-        self.scopes: dict[int, OpenScope] = {}
+        self.scopes: dict[str, OpenScope] = {}
         self.opened = 0
-        self.left: list[int] = []
+        self.left: list[str] = []
         self.cut_at = (-1, 0)
-        self.past: tuple[int, Branch] | None = None
+        self.past: tuple[str, Branch] | None = None
         self.stands_for: Branch | None = None
         self._kept: list[Kept] = []
         self._kept_at = (-1, 0)
@@ -161,7 +162,7 @@ class Branch:
             self._kept_at, self._kept = at, []
         return self._kept
 
-    def go_past(self, scope: int) -> Branch:
+    def go_past(self, scope: str) -> Branch:
         """It goes on past the cut of a scope: as what it is seen by tasks in that scope from now on."""
         if self.past is None or self.past[0] != scope:
             found = Branch(self.path, self)
@@ -169,10 +170,10 @@ class Branch:
             self.past = scope, found
         return self.past[1]
 
-    def close_scope(self, number: int) -> None:
+    def close_scope(self, path: str) -> None:
         """A scope of it is open no more."""
-        del self.scopes[number]
-        if self.past is not None and self.past[0] == number:
+        del self.scopes[path]
+        if self.past is not None and self.past[0] == path:
             self.past = None
 
     def write(self, name: str, value: bytes | None) -> None:

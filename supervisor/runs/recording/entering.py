@@ -340,7 +340,7 @@ class Entering:
                 with self.actor.resting.rest(seconds):
                     yield
 
-    async def record_cut(self, branch: Branch, scopes: list[int]) -> None:
+    async def record_cut(self, branch: Branch, scopes: list[str]) -> None:
         """Record which scope was cut off, and with it what it has cut off."""
         if self.fault is None:
             mark_cut(self, branch, scopes)
@@ -348,7 +348,7 @@ class Entering:
             await self.write(self.standing_on(branch))
             await self.occupancy.hold()
 
-    async def stay_cut(self, branch: Branch, scope: int) -> None:
+    async def stay_cut(self, branch: Branch, scope: str) -> None:
         """Wait for the end of a scope whose body ends where it was cut off before: what is in no record may be quicker now."""
         if scope in self.record.cut(branch).scopes:
             await self.stay_past(branch)

@@ -294,7 +294,7 @@ class Record:
         """That of open scopes which is recorded after what a branch has asked for last; `NO_CUT` where there is none."""
         found = self.ends.get(branch.next_cut) if self.ends and branch.scopes else None
         cut = NO_CUT if found is None else read_cut(found)
-        return cut if cut.scopes and cut.scopes[0] in branch.scopes else NO_CUT
+        return cut if cut.scope in branch.scopes else NO_CUT
 
     def knows_call(self, place: str) -> bool:
         """Whether a step with a call id is recorded."""
@@ -311,10 +311,10 @@ class Record:
         left = len(branch.kept) < ended.waits_for
         goes_on = self.goes_on(branch) or (bool(self.ends) and branch.next_cut in self.ends)
         cut = last is not None and last.status is EntryStatus.CANCELLED
-        for number, scope in branch.scopes.items():
-            if number in ended.scopes[1:]:
+        for path, scope in branch.scopes.items():
+            if path in ended.scopes[1:]:
                 scope.end_with_another()
-            elif not ((left and not cut) if number in ended.scopes else goes_on):
+            elif not ((left and not cut) if path in ended.scopes else goes_on):
                 scope.count(stays=cut)
             else:
                 scope.wait_for(self._replay_s)

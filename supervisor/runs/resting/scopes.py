@@ -20,20 +20,32 @@ class OpenScope:
     """A scope of a behaviour that is open.
 
     Attributes:
-        number: Which of its branch.
+        path: Which of its branch: ``2.1`` is the first in the second. How many were opened in the first does not count: one
+            that is cut off may have opened more by then in one entering than in another.
         around: The one that it stands in, of whatever branch; None where there is none.
+        beside: The open ones of its branch; shared with that, and with what of it is past a cut.
+        opened: How many stand in it, and did.
     """
 
-    __slots__ = ("_counts", "_length", "_scope", "_stays", "around", "number")
+    __slots__ = ("_counts", "_length", "_scope", "_stays", "around", "beside", "opened", "path")
 
-    def __init__(self, scope: trio.CancelScope, length: float, number: int) -> None:
-        """Its time counts."""
-        self.number = number
-        self.around = INSIDE.get()
+    def __init__(self, scope: trio.CancelScope, length: float, branch: Scoped) -> None:
+        """The next one of its branch, in that one of it which the calling task stands in. Its time counts."""
+        self.around = around = INSIDE.get()
+        self.beside = branch.scopes
+        self.opened = 0
         self._scope = scope
         self._length = length
         self._counts = True
         self._stays = False
+        while around is not None and around.beside is not self.beside:
+            around = around.around
+        if around is None:
+            branch.opened += 1
+            self.path = f"{branch.opened}"
+        else:
+            around.opened += 1
+            self.path = f"{around.path}.{around.opened}"
 
     @property
     def is_over(self) -> bool:
@@ -78,16 +90,16 @@ class Scoped(Protocol):
     """A branch of a run.
 
     Attributes:
-        scopes: Those of its scopes that are open, by number.
-        opened: How many it has opened.
-        left: Numbers of scopes that a cancellation has left by now, on its way out to the one that it is of.
+        scopes: Those of its scopes that are open, by path.
+        opened: How many it has opened that stand in no other.
+        left: Paths of scopes that a cancellation has left by now, on its way out to the one that it is of.
     """
 
-    scopes: dict[int, OpenScope]
+    scopes: dict[str, OpenScope]
     opened: int
-    left: list[int]
+    left: list[str]
 
-    def close_scope(self, number: int, /) -> None:
+    def close_scope(self, path: str, /) -> None:
         """A scope of it is open no more."""
         ...
 
@@ -117,11 +129,11 @@ class Cuts(Opens, Protocol[B]):
         """The branch that the calling task works in. Raises `InvalidInput` where there is none."""
         ...
 
-    async def record_cut(self, branch: B, scopes: list[int], /) -> None:
-        """Record that scopes of a branch were cut off, by their numbers: that which was, and those in it."""
+    async def record_cut(self, branch: B, scopes: list[str], /) -> None:
+        """Record that scopes of a branch were cut off, by their paths: that which was, and those in it."""
         ...
 
-    async def stay_cut(self, branch: B, scope: int, /) -> None:
+    async def stay_cut(self, branch: B, scope: str, /) -> None:
         """Wait for the end of a scope whose body has ended, where that was cut off before its end."""
         ...
 
@@ -136,26 +148,27 @@ async def move_on_after(entering: Cuts[B], seconds: float) -> AsyncGenerator[tri
     except Exception:
         await entering.turn()
         raise
-    branch.opened = number = branch.opened + 1
     branch.left = []
     with trio.move_on_after(length) as scope:
-        branch.scopes[number] = opened = OpenScope(scope, length, number)
+        opened = OpenScope(scope, length, branch)
+        path = opened.path
+        branch.scopes[path] = opened
         INSIDE.set(opened)
         entering.record.time_scopes(branch)
         try:
             try:
                 yield scope
             except Exception:
-                await entering.stay_cut(branch, number)
+                await entering.stay_cut(branch, path)
                 raise
-            await entering.stay_cut(branch, number)
+            await entering.stay_cut(branch, path)
             branch.left = []
         except BaseException as exc:
             if not isinstance(exc, Exception):
-                branch.left.append(number)
+                branch.left.append(path)
             raise
         finally:
-            branch.close_scope(number)
+            branch.close_scope(path)
             INSIDE.set(opened.around)
     if scope.cancelled_caught:
         scopes, branch.left = branch.left[::-1], []

@@ -33,12 +33,17 @@ class Cut:
     """A cut, as it is recorded.
 
     Attributes:
-        scopes: The number of the scope that was cut off, and of those in it that ended with it.
+        scopes: The path of the scope that was cut off, and of those in it that ended with it.
         kept: What its branch had kept by then since its last entry, or cut, as texts; None where the record does not say.
     """
 
-    scopes: tuple[int, ...]
+    scopes: tuple[str, ...]
     kept: tuple[str, ...] | None
+
+    @property
+    def scope(self) -> str:
+        """The path of the scope that was cut off; empty where none was."""
+        return self.scopes[0] if self.scopes else ""
 
     @property
     def waits_for(self) -> int:
@@ -88,10 +93,10 @@ class Records(Recording, Protocol):
 
 def read_cut(entry: RecordedEntry) -> Cut:
     """A cut of its entry. Raises `Corrupt`."""
-    found: list[int | str] = decode(entry.result or b"[]", "scope", entry.place)
+    found: list[str | int] = decode(entry.result or b"[]", "scope", entry.place)
     at = found.index(KEPT) if KEPT in found else len(found)
     kept = tuple([str(each) for each in found[at + 1 :]]) if at < len(found) else None
-    return Cut(tuple([int(each) for each in found[:at]]), kept)
+    return Cut(tuple([str(each) for each in found[:at]]), kept)
 
 
 def as_seen(branch: Branch) -> Branch:
@@ -117,10 +122,10 @@ def keep(record: Cuts, branch: Branch, what: str, said: object) -> Branch:
         return branch
     cut = record.cut(real) if record.ends else NO_CUT
     given = what, said, any(each.is_over for each in around)
-    if cut.kept is not None and cut.scopes[0] in [each.number for each in around]:
+    if cut.kept is not None and cut.scope in [each.path for each in around]:
         at = len(real.kept)
         if at >= len(cut.kept) or not _fits(record, real, cut.kept[at], given):
-            return real.go_past(cut.scopes[0])
+            return real.go_past(cut.scope)
         real.kept.append(given)
         if at + 1 == cut.waits_for:
             record.time_scopes(real)
@@ -129,8 +134,11 @@ def keep(record: Cuts, branch: Branch, what: str, said: object) -> Branch:
     return branch
 
 
-def mark_cut(entering: Records, branch: Branch, scopes: list[int]) -> None:
+def mark_cut(entering: Records, branch: Branch, scopes: list[str]) -> None:
     """Say with the next commit of a branch that these of its scopes were cut off, and what it had kept by then."""
+    # What is past the cut of a scope around them is in no record.
+    if branch.stands_for is not None or scopes[0].startswith(f"{entering.record.cut(branch).scope}."):
+        return
     kept = [_text(each) for each in branch.kept]
     place = branch.is_cut()
     if place not in entering.record.ends:
@@ -148,20 +156,20 @@ def found_past(entering: Records, branch: Branch, asked: Asked) -> Found | None:
     if asked.call is None:
         return cut_before(branch.next_cut, asked)
     place, cut = place_of_call(asked.call), record.cut(real)
-    if not cut.scopes or not _is_inside(real, cut.scopes[0]) or record.knows_call(place) or place in entering.flights:
+    if not _is_inside(real, cut.scope) or record.knows_call(place) or place in entering.flights:
         return None
     return cut_before(place, asked)
 
 
-def _is_inside(branch: Branch, number: int) -> bool:
-    return any(each.number == number for each in _scopes_around(branch))
+def _is_inside(branch: Branch, path: str) -> bool:
+    return any(each.path == path for each in _scopes_around(branch))
 
 
 def _scopes_around(branch: Branch) -> list[OpenScope]:
     """The open scopes of a branch that the calling task stands in."""
     found, scope = list[OpenScope](), INSIDE.get()
     while scope is not None:
-        if branch.scopes.get(scope.number) is scope:
+        if branch.scopes.get(scope.path) is scope:
             found.append(scope)
         scope = scope.around
     return found

@@ -272,3 +272,40 @@ async def test_a_scope_that_was_not_over_is_not_over_after_a_shorter_one_within_
         with trio.fail_after(1_000):
             assert (await ticket.wait_outcome()).phase == "consumed"
     assert found == [False] * 3
+
+
+async def keeps_nothing(_run: Any) -> None:
+    """Asks for nothing either."""
+
+
+async def appends(run: Any) -> None:
+    run.session.append("past the cut")
+
+
+@pytest.mark.parametrize("say", [keeps_nothing, appends])
+async def test_what_scopes_cut_off_past_the_cut_of_one_around_them_is_in_no_record(
+    autojump_clock: MockClock, open_host: OpenHost, say: Any
+) -> None:
+    found: list[Any] = []
+
+    async def act(run: tenure.Run) -> None:
+        async with run.move_on_after(200):
+            await trio.sleep(0.0 if found else 300.0)
+            for _ in range(2):
+                async with run.move_on_after(1):
+                    await say(run)
+                    await trio.sleep(100)  # as long as an entering may take to come past what is recorded, and longer
+        drawn = run.random.random()
+        async with run.move_on_after(1):
+            await run.step("in the scope", str, repeat="freely")
+        found.append([drawn, await run.session.messages()])
+        await run.step("after", str, repeat="freely")
+        if run.attempts < 2:
+            raise ConnectionError("of a test")
+
+    async with open_host({"k": tenure.Behaviour(act, restart=QUICK)}) as supervisor:
+        ticket = await (await supervisor.spawn("a", "k")).accept(1)
+        with trio.fail_after(2_000):
+            assert (await ticket.wait_outcome()).phase == "consumed"
+        assert [each.name for each in await supervisor.entries("a")] == ["cut off", "in the scope", "after"]
+    assert found[1:] == found[:1] * 2

@@ -172,9 +172,27 @@ async def outlasts_another_cut(run: Any, sleep: Sleep, say: Say, pace: float) ->
     return seen
 
 
+async def after_one_that_opened_another(run: Any, sleep: Sleep, say: Say, pace: float) -> list[Any]:
+    async with run.move_on_after(0.3):
+        await sleep(100 * pace)
+        async with run.move_on_after(1_000):
+            await sleep(100)
+    return await before_and_after(run, sleep, say, pace)
+
+
+async def opens_another_past_the_cut(run: Any, sleep: Sleep, say: Say, pace: float) -> list[Any]:
+    async with run.move_on_after(0.3):
+        await sleep(100 * pace)
+        say(run, "past the cut")
+        async with run.move_on_after(1_000):
+            await sleep(0)
+    return []
+
+
 SCOPES = [
     *[after, before_and_after, in_the_end, slower, twice, within_another, around_another, beside_a_step],
     *[in_a_branch, in_a_loop, past_a_gather, outlasts_another_cut],
+    *[after_one_that_opened_another, opens_another_past_the_cut],
 ]
 
 
