@@ -9,6 +9,7 @@ from typing import final
 
 import trio
 
+from tenure.errors import InvalidInput
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets import credentials
 from tenure.persistence.facets.credentials import PersistFlow, SwapFlow, Update, compute
@@ -47,9 +48,10 @@ class CredentialsContract:
 
         `update` gets the stored snapshot or None and returns the next one. It is sync and may take its time: it has its own
         thread, and no commit waits for it. It is called again where another host has written meanwhile, with what that has;
-        updates of this host come one after another, so one that is asked for within another waits for itself.
+        updates of this host come one after another.
 
         Raises:
+            InvalidInput: It is asked for by an `update` that is computed now, and would wait for itself.
             Exception: Whatever `update` raised, as it is; then nothing was written.
             NoThread: There is no thread for it; nothing happened.
             Error: Of `Store.read` and `Store.commit`.
@@ -57,6 +59,8 @@ class CredentialsContract:
         Cancellation: while `update` runs nothing was written, nor will be; it runs to its end unheard. Otherwise as
         `Store.commit`.
         """
+        if credentials.is_asked_by_an_update():
+            raise InvalidInput(detail="a function that computes an update cannot ask for another one", field="update")
         async with self._turn, _thread(self._store.seams) as thread:
             while True:
                 before = await self._store.read(credentials.find)

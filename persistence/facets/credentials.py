@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextvars import ContextVar, copy_context
 from functools import partial
+from threading import Event
 from typing import Any, Final, final
 
 from attrs import field, frozen
@@ -27,6 +29,9 @@ from tenure.persistence.model.digests import check_digest
 
 Update = Callable[[bytes | None], bytes]
 """From the stored snapshot, or None, to the next one. Pure and sync."""
+
+_OF_UPDATE: Final[ContextVar[Event | None]] = ContextVar("tenure.update", default=None)
+"""Of code that an update has called, in whichever thread: set once that update has ended."""
 
 
 @final
@@ -81,15 +86,25 @@ class Computed:
 
 def compute(update: Update, before: bytes | None) -> Computed:
     """Call an update. Raises nothing: an error of a caller's function is an answer."""
+    context, ended = copy_context(), Event()
+    context.run(_OF_UPDATE.set, ended)
     try:
-        snapshot: Any = update(before)
+        snapshot: Any = context.run(update, before)
         if inspect.iscoroutine(snapshot):
             snapshot.close()
         if not isinstance(snapshot, bytes):
             raise InvalidInput(detail="an update returns bytes, and does so at once", field="update")  # noqa: TRY301
     except BaseException as exc:  # noqa: BLE001 - it is the caller's function, and what it raises is the caller's alone
         return Computed(error=exc)
+    finally:
+        ended.set()
     return Computed(snapshot=bytes(snapshot))
+
+
+def is_asked_by_an_update() -> bool:
+    """Whether an update that is computed now has called what asks this: it would wait for itself."""
+    ended = _OF_UPDATE.get()
+    return ended is not None and not ended.is_set()
 
 
 def _persist(tx: Transaction, change: PersistFlow) -> None:

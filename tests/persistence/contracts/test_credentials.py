@@ -116,6 +116,43 @@ class Refused(Exception):
     """An error of the caller's own."""
 
 
+async def test_an_update_within_an_update_is_refused_and_does_not_wait_for_itself(store: Store) -> None:
+    token = trio.lowlevel.current_trio_token()
+    update = store.credentials.update_auth_oauth_flow_snapshot
+    later: list[bytes | None] = []
+
+    def inner(current: bytes | None) -> bytes:
+        later.append(current)
+        return b"inner"
+
+    def outer(current: bytes | None) -> bytes:
+        trio.from_thread.run(update, inner, trio_token=token)
+        return b"outer"
+
+    with trio.fail_after(5), pytest.raises(InvalidInput, match="cannot ask for another"):
+        await update(outer)
+    assert await store.credentials.load_auth_oauth_flow_snapshot() is None
+
+    async def starts_one_after_it() -> None:
+        async with trio.open_nursery() as nursery:
+
+            async def after(ended: trio.Event) -> None:
+                await ended.wait()
+                await update(inner)
+
+            ended = trio.Event()
+
+            def starting(current: bytes | None) -> bytes:
+                trio.from_thread.run_sync(nursery.start_soon, after, ended, trio_token=token)
+                return b"started"
+
+            await update(starting)
+            ended.set()
+
+    await starts_one_after_it()
+    assert later == [b"started"], "what an update has started may ask for one once that update has ended"
+
+
 async def test_an_error_of_the_update_comes_back_as_it_is_and_nothing_is_written(store: Store) -> None:
     await store.credentials.persist_auth_oauth_flow_snapshot(SECRET)
     error = Refused("no")
