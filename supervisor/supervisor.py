@@ -60,7 +60,7 @@ class Supervisor(Owning):
         """Own nothing yet; tasks will run in `nursery`."""
         super().__init__(store, behaviours, nursery)
         host = self._host
-        self._schedules = Schedules(store, host.timers.hear, host.takeovers.wake, host.ingress.fits)
+        self._schedules = Schedules(store, host.timers.hear, host.takeovers.wake, host.ingress)
 
     @property
     def schedules(self) -> Schedules:

@@ -150,6 +150,12 @@ class Ingress:
         """The kinds of this host that take an encoded payload; see `fits`."""
         return fits(self._payload_types, data)
 
+    def check_fits(self, kind: str, data: bytes) -> None:
+        """Refuse an encoded payload that the behaviour of a kind does not take, where there is one. Raises `InvalidInput`."""
+        payload_type = self._payload_types.get(kind)
+        if payload_type is not None:
+            payload_type.decode(data, "given")
+
     def close(self, error: Error) -> None:
         """Take nothing more; what has not been submitted is refused with this error."""
         self._closed = error

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, Unpack, final
+from typing import Any, Final, Protocol, Unpack, final
 
 from attrs import evolve
 from msgspec.structs import replace
 
 from tenure.errors import InvalidInput, NotFound
 from tenure.persistence.commits.commit import Commit
+from tenure.persistence.facets.ownership.ownership import find_holding
 from tenure.persistence.facets.schedules import reads, rows
 from tenure.persistence.facets.schedules.rows import Occurrence
 from tenure.persistence.facets.schedules.schedules import (
@@ -44,6 +45,18 @@ PAGE: Final = 500
 """Schedules that are read at a time."""
 
 
+class Door(Protocol):
+    """What this host knows of payloads."""
+
+    def fits(self, data: bytes, /) -> Fits:
+        """The kinds that take one, each with the version of its behaviour."""
+        ...
+
+    def check_fits(self, kind: str, data: bytes, /) -> None:
+        """Raises `InvalidInput` where the behaviour of a kind does not take one; a kind without one takes any."""
+        ...
+
+
 @final
 class Schedules:
     """The schedules of a store. Every host of it looks at all of them; each instant is decided once, by one commit.
@@ -57,11 +70,11 @@ class Schedules:
         store: Store,
         hear: Callable[[], None],
         wake: Callable[[LogicalRuntimeId], None],
-        fits: Callable[[bytes], Fits],
+        door: Door,
     ) -> None:
-        """Bind to the store, to what looks at times and sets runtimes to work, and to what kinds take a payload."""
+        """Bind to the store, to what looks at times and sets runtimes to work, and to what knows payloads."""
         self._store = store
-        self._fits = fits
+        self._door = door
         self._hear = hear
         self._wake = wake
 
@@ -104,7 +117,8 @@ class Schedules:
             replace_existing: Whether a schedule of this id that has other terms gets these.
 
         Raises:
-            InvalidInput: An argument does not fit, or there is a schedule of this id with other terms that is to stay.
+            InvalidInput: An argument does not fit, or there is a schedule of this id with other terms that is to stay; or this
+                host has the behaviour of the runtime, and that does not take the payload.
             PayloadTooLarge: It is larger than `Limits.payload_bytes`.
             RuntimeDestroyed: Its runtime is destroyed.
         """
@@ -122,10 +136,11 @@ class Schedules:
         )
         data = encode(payload, "payload")
         change = evolve(
-            self._change(_id(schedule_id), replace(terms, fits=self._fits(data)), data, self._now(), None),
+            self._change(_id(schedule_id), replace(terms, fits=self._door.fits(data)), data, self._now(), None),
             is_anchored=isinstance(when, Cron) or when.anchor is not None,
             replaces=check_value(replace_existing, bool, "replace_existing"),
         )
+        await self._check_fits(change)
         while True:  # one that is to be replaced may be written, deleted or made meanwhile by others
             made: ScheduleRecord | None = await self._commit(await self._as_it_stands(change))
             if made is not None:
@@ -142,12 +157,14 @@ class Schedules:
 
         Raises:
             NotFound: There is no such schedule.
-            InvalidInput: A term does not fit, or there is none of its name.
+            InvalidInput: A term does not fit, or there is none of its name; the payload as of `create`.
             PayloadTooLarge, RuntimeDestroyed: As of `create`.
         """
         while True:
             record = await self._read(schedule_id)
             change = self._updated(record, {**terms})
+            if not terms.keys().isdisjoint(("payload", "kind", "runtime_id")):
+                await self._check_fits(change)
             written: ScheduleRecord | None = await self._commit(change)
             if written is not None:
                 self._hear()
@@ -271,8 +288,26 @@ class Schedules:
         for name in ("starts_at", "ends_at"):  # a float is one that is stored: what a user gives is a time
             if given.get(name) is not None:
                 given[name] = check_time(given[name], name)
-        terms = replace(terms_of(self._now(), **{**said, **given}), fits=self._fits(payload) if is_new else old.fits)
+        terms = replace(
+            terms_of(self._now(), **{**said, **given}), fits=self._door.fits(payload) if is_new else old.fits
+        )
         return self._on(record, terms, payload)
+
+    async def _check_fits(self, change: WriteSchedule) -> None:
+        """Refuse a payload that the behaviour of its runtime does not take, where this host has that.
+
+        One that stands stored is known, as an input is that is given again under its key: its class may be another one by now.
+        """
+        runtime_id, kind = change.terms.runtime_id, change.terms.kind
+        holding = await self._store.read(partial(find_holding, runtime_id=LogicalRuntimeId(runtime_id)))
+        if holding is not None:
+            kind = holding.kind
+        try:
+            self._door.check_fits(kind or "", change.payload)
+        except InvalidInput:
+            record = await self._store.read(partial(rows.find, schedule_id=change.schedule_id))
+            if record is None or other_terms(record, change):
+                raise
 
     async def _as_it_stands(self, change: WriteSchedule) -> WriteSchedule:
         if not change.replaces:

@@ -307,10 +307,38 @@ async def test_what_a_schedule_makes_of_a_payload_that_fitted_when_it_was_given_
 async def test_what_a_schedule_makes_of_a_payload_that_never_fitted_is_a_dead_letter(
     autojump_clock: MockClock, open_host: OpenHost
 ) -> None:
+    async with open_host({"another": plain}) as elsewhere:  # without the behaviour no one there can say whether it fits
+        await elsewhere.schedules.create("s", "a", tenure.Every(100), {"item": "tea"}, "shop")
     async with deployed(open_host, tenure.Behaviour(never_called, payload=OrderWithPrice, version="2")) as supervisor:
-        await supervisor.schedules.create("s", "a", tenure.Every(100), {"item": "tea"}, "shop")
         await trio.sleep(150)
         assert [each.payload for each in await supervisor.dead_letters("a")] == [b'{"item":"tea"}']
+
+
+async def test_a_schedule_whose_payload_its_behaviour_does_not_take_is_refused_where_it_is_given(
+    autojump_clock: MockClock, open_host: OpenHost
+) -> None:
+    every, misfit, fit = tenure.Every(100), {"item": "tea"}, {"item": "tea", "price": 3}
+    async with deployed(open_host, tenure.Behaviour(never_called, payload=OrderWithPrice, version="2")) as supervisor:
+        schedules = supervisor.schedules
+        with pytest.raises(InvalidInput, match="price"):
+            await schedules.create("s", "a", every, misfit, "shop")
+        await supervisor.spawn("b", "shop")
+        with pytest.raises(InvalidInput, match="price"):
+            await schedules.create("s", "b", every, misfit)  # its kind is stored
+        assert await schedules.list() == ()
+
+        await schedules.create("s", "a", every, fit, "shop")
+        with pytest.raises(InvalidInput, match="price"):
+            await schedules.create("s", "a", every, misfit, "shop", replace_existing=True)
+        with pytest.raises(InvalidInput, match="price"):
+            await schedules.update("s", payload=misfit)
+        await schedules.create("t", "c", every, misfit)  # whose kind no one knows
+        with pytest.raises(InvalidInput, match="price"):
+            await schedules.update("t", kind="shop")
+        with pytest.raises(InvalidInput, match="price"):
+            await schedules.update("t", runtime_id="b")
+        await schedules.update("t", overlap="queue")
+        assert (await schedules.get("t")).kind is None
 
 
 @pytest.mark.parametrize("data", [b"\xff\x00", b'"\\ud83d"', b"[" * 5_000 + b"]" * 5_000, b"1" * 5_000])

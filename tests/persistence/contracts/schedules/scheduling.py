@@ -18,8 +18,16 @@ START = 1_800_000_000.0
 """An anchor that has long not come, so that nothing fires by itself."""
 
 
+class _NoBehaviours:
+    def fits(self, _: bytes) -> tuple[tuple[str, str], ...]:
+        return ()
+
+    def check_fits(self, kind: str, _: bytes) -> None:
+        """A kind without a behaviour takes any payload."""
+
+
 def verbs(store: tenure.Store) -> tenure.Schedules:
-    return tenure.Schedules(store, hear=lambda: None, wake=lambda _: None, fits=lambda _: ())
+    return tenure.Schedules(store, hear=lambda: None, wake=lambda _: None, door=_NoBehaviours())
 
 
 def at(seconds: float) -> dt.datetime:
