@@ -42,8 +42,10 @@ from tenure.persistence.model.conversation.envelope import (
     EMPTY_DIGEST,
     extend_digest,
 )
+from tenure.persistence.model.inputs.input_state import InputState
 from tenure.persistence.model.texts import SealedBytes
 from tenure.persistence.model.values import (
+    InputPhase,
     LogicalRuntimeId,
     RunBoundaryReceipt,
 )
@@ -308,6 +310,8 @@ def _check_records(walk: _Walk, facets: Sequence[Facet]) -> int:
             walk.unchecked("input", SealedBytes.under(found.key_id, b""))
         elif isinstance(found, Error):
             walk.problem("input", getattr(found, "key", ""), str(found))
+        elif (detail := _strays_from_history(found.state)) is not None:
+            walk.problem("input", found.state.input_id, detail)
     for input_id, boundary in walk.statements.all("verification.unproven", runtime=walk.runtime):
         walk.problem("input", input_id, f"it was consumed at boundary {boundary}, which has no receipt")
     for odd in cross_check.of_runtime(walk.statements, walk.runtime):
@@ -318,3 +322,18 @@ def _check_records(walk: _Walk, facets: Sequence[Facet]) -> int:
             for problem in facet.verify_runtime(walk.statements, subject):
                 walk.problem(*problem)
     return len(inputs)
+
+
+def _strays_from_history(state: InputState) -> str | None:
+    """What is wrong where an input does not stand as the last entry of its history says; else None.
+
+    Of an entry alone that the row's last change has written: a store verb brings its own history, whatever that says.
+    """
+    last = state.history[-1] if state.history else None
+    if last is None or last.at != state.updated_at:
+        return None
+    if last.after != state.phase:
+        return f"it is {state.phase}, and its history ends in {last.after}"
+    if state.phase is InputPhase.ABANDONED and last.reason != state.reason:
+        return f"it was abandoned for {state.reason}, and its history says {last.reason}"
+    return None

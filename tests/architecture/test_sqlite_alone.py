@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.architecture.tree import ROOT
 
-ALONE = 95
+ALONE = 96
 """Tests and files of tests that are marked as SQLite's."""
 
 SHORTEST_REASON = 2

@@ -7,6 +7,7 @@ One rule holds all the same: no input leaves an end.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Final, final
 
 import msgspec
@@ -175,6 +176,7 @@ def _write(tx: Transaction, record: runtimes.RuntimeRecord, state: InputState, b
     created_at = state.created_at
     if created_at is None:
         created_at = tx.now if before is None else before.created_at
+    lane = _lane(state, before)
     sealed = seal_input(
         record.runtime_id,
         state.input_id,
@@ -185,12 +187,13 @@ def _write(tx: Transaction, record: runtimes.RuntimeRecord, state: InputState, b
         idempotency_key=state.idempotency_key,
         payload_digest=state.payload_digest,
         created_at=created_at,
+        lane=lane,
     )
     columns: dict[str, Any] = {
         "created_at": created_at,
         "seal": sealed,
         "kind": state.kind,
-        "lane": _lane(state, before),
+        "lane": lane,
         "durability": state.durability,
         "source": state.source,
         "payload_digest": state.payload_digest,
@@ -318,7 +321,8 @@ def _decode(row: Row) -> StoredInputState:
     payload_digest, run, recoveries, pruned_at, runtime_id, generation, sealed, scheme = row[21:]
     if type(version) is not int or version != INPUT_RECORD_VERSION:
         raise SchemaMismatch(what=f"input {input_id}", expected=INPUT_RECORD_VERSION, actual=str(version))
-    sealed_now = seal_input(
+    sealed_as = partial(
+        seal_input,
         runtime_id,
         input_id,
         generation,
@@ -329,6 +333,9 @@ def _decode(row: Row) -> StoredInputState:
         payload_digest=payload_digest,
         created_at=created_at,
     )
+    sealed_now = sealed_as(lane=lane)
+    if sealed_now != sealed:
+        sealed_now = sealed_as(lane=None)  # a row from when the lane was in no seal
     check_digest(sealed_now, sealed, scheme, RECORD, input_id)
     if pruned_at is not None and payload is None:
         payload = b""  # a dead letter that was dropped: the row remembers its key, and no more

@@ -227,6 +227,7 @@ def _accept(tx: Transaction, change: AcceptInput, *, own: bool = False) -> Accep
             idempotency_key=change.idempotency_key,
             payload_digest=change.payload_digest,
             created_at=tx.now,
+            lane=change.stored_lane,
         ),
         phase=phase,
         fitted=change.fitted,

@@ -51,8 +51,19 @@ def verify_stream(statements: Statements, stream_id: StreamId, after: int) -> tu
     except ReadFailed as exc:
         problems.append(_problem(exc, "event", stream_id))
         return _behind(exc, stream_id, after), problems  # a bad event hides no other
+    problems += _unreferred(statements, stream_id, page)
     last = page.events[-1][0] if page.events else after
     return (None if last >= page.head else last), problems
+
+
+def _unreferred(statements: Statements, stream_id: StreamId, page: journal.EventPage) -> Iterator[Problem]:
+    """Facts of a page's events that are not there, or that their stream does not refer to: `prune` would take those."""
+    for key in sorted({key for _, event, _ in page.events for _, key, _ in event.references}):
+        row = statements.one("facts.find", fact_key=key)
+        if row is None:
+            yield "event", stream_id, f"fact {key[2:]} is not there"
+        elif statements.one("facts.refers", fact=row[0], stream=page.life[0], source=facts.EVENTS) is None:
+            yield "reference", key[2:], f"stream {stream_id!r} has an event with it, and does not refer to it"
 
 
 def _behind(error: ReadFailed, stream_id: StreamId, after: int) -> int | None:

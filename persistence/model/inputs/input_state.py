@@ -175,7 +175,7 @@ def encode_extra(extra: InputExtra) -> str | None:
     return None if extra == InputExtra() else msgspec.json.encode(extra).decode()
 
 
-def seal_input(
+def seal_input(  # noqa: PLR0913 - one for each column
     runtime_id: str,
     input_id: str,
     generation: int,
@@ -186,8 +186,12 @@ def seal_input(
     idempotency_key: str | None,
     payload_digest: bytes,
     created_at: float,
+    lane: str | None,
 ) -> bytes:
-    """One digest over what an input is, in whose inbox; how far it has come is not in it."""
+    """One digest over what an input is, in whose inbox; how far it has come is not in it.
+
+    Without a lane it is as rows have it that were written when the lane was in no digest.
+    """
     return seal(
         runtime_id,
         input_id,
@@ -198,6 +202,7 @@ def seal_input(
         idempotency_key,
         payload_digest,
         float(created_at) + 0.0,  # SQLite keeps no -0.0
+        *(() if lane is None else (str(lane),)),
     )
 
 

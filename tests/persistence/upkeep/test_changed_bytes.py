@@ -298,3 +298,36 @@ async def test_a_changed_byte_of_any_column_is_found_or_has_its_reason(
                 unseen += await _unseen(store, table, column, SCHEMA[table][0])
         assert not await _found(store), "the walk put everything back"
     assert not unseen, "UNSEEN " + " ".join(sorted({each.partition(" of ")[0] for each in unseen}))
+
+
+@pytest.mark.sqlite("copies of the file")
+@pytest.mark.parametrize(
+    ("table", "column", "others"),
+    [
+        ("inputs", "lane", "SELECT 'queue' UNION SELECT 'steer'"),
+        ("inputs", "phase", "SELECT phase FROM inputs UNION SELECT 'applied' UNION SELECT 'superseded'"),
+    ],
+)
+async def test_a_value_that_another_row_could_have_is_found(
+    filled: Path, tmp_path: Path, table: str, column: str, others: str
+) -> None:
+    shutil.copytree(filled, tmp_path / "store")
+    key = SCHEMA[table][0]
+    async with open_seen_store(tmp_path / "store" / "agents.db", durability="memory") as store:
+        # One of a store verb has the history that its caller gave it, or none.
+        rows = await execute(store, f"SELECT {key}, {column} FROM {table} WHERE history <> ''")
+        changes = [
+            (name, was, other)
+            for name, was in rows
+            for (other,) in await execute(store, f"{others} EXCEPT SELECT {column} FROM {table} WHERE {key} = ?", name)
+        ]
+        assert changes
+        unseen: list[str] = []
+        for name, was, other in share(changes, 20):
+            try:
+                await execute(store, f"UPDATE {table} SET {column} = ? WHERE {key} = ?", other, name)
+            except NotStorable:
+                continue  # another row has it
+            unseen += [] if await _found(store) else [f"{name}: {was!r} to {other!r}"]
+            await execute(store, f"UPDATE {table} SET {column} = ? WHERE {key} = ?", was, name)
+        assert not unseen

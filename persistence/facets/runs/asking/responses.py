@@ -99,6 +99,7 @@ def _insert_response(
         idempotency_key=None,
         payload_digest=digest(payload),
         created_at=tx.now,
+        lane=Lane.QUEUE,
     )
     key = tx.insert(
         "inputs.insert",

@@ -109,6 +109,7 @@ def _begin(tx: Transaction, record: runtimes.RuntimeRecord, batch: Batch) -> Non
         idempotency_key=key,
         payload_digest=digest(payload),
         created_at=tx.now,
+        lane=Lane.QUEUE,
     )
     row = tx.insert(
         "inputs.insert",

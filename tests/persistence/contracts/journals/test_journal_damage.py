@@ -138,3 +138,20 @@ async def test_verify_names_a_reference_without_its_fact(store: Store) -> None:
     problems = (await verify_part(store, "journal")).problems
 
     assert {each.record for each in problems} == {"reference"}
+
+
+async def test_a_reference_that_stands_for_another_fact_than_that_of_its_event_is_found(store: Store) -> None:
+    # `prune` takes a fact that no stream refers to: the event would have lost its value.
+    def fold(state: Any, _: Any) -> Any:
+        return state
+
+    async with store.journal.open("flow", fold, {}, facts_above=100) as log:
+        await log.append([{"value": "x" * 200}])
+    await store.journal.append("other", [1], facts=[Fact("b", "fact of b")])
+    assert (await verify_part(store, "journal")).is_sound
+    (other,) = await execute(store, "SELECT fact FROM facts WHERE fact_key = 't:b'")
+
+    await execute(store, "UPDATE fact_references SET fact = ? WHERE fact <> ?", other[0], other[0])
+
+    problems = (await verify_part(store, "journal")).problems
+    assert [(each.record, "does not refer to it" in each.detail) for each in problems] == [("reference", True)]
