@@ -142,7 +142,7 @@ class Host:
         self.actors = Actors(
             store, self.behaviours, self.owned, execution.execute, publishing, self.tasks, self.mending
         )
-        room, releases = Room(self.behaviours, self.owned), Releases(store, self.owned, self.actors)
+        room, releases = Room(self.behaviours, self.owned), Releases(store, self.owned, self.actors, self.log)
         self.takeovers = Takeovers(
             store=store,
             behaviours=self.behaviours,

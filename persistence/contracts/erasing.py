@@ -36,6 +36,7 @@ from tenure.persistence.facets.erasing.erasing import (
 )
 from tenure.persistence.model.values import LogicalRuntimeId
 from tenure.persistence.seams.limits import Limits
+from tenure.persistence.seams.lines import Unheard
 
 from .access import BlobAccess
 from .gone.dead_hosts import DeadHosts
@@ -130,6 +131,7 @@ class Erasures:
         self._unremoved: set[str] = set()
         self._unended: set[str] = set()
         self._dead_hosts = DeadHosts(store)
+        self._unheard = Unheard("an erasure")
 
     async def erase(self, runtime_id: LogicalRuntimeId, *, peers: bool) -> Erasure:
         """See `Store.erase`."""
@@ -178,8 +180,12 @@ class Erasures:
                     left = await self._carry_on_all()
                 except (StoreBroken, Closed):
                     return
-                except Error:
-                    left = True  # as above, of them all
+                except Error as exc:
+                    left = True  # as below, of them all
+                    self._unheard.met(exc)
+                else:
+                    if not left:
+                        self._unheard.over()
                 with trio.move_on_after(wait_s if left else float("inf")):
                     await self._stirred.wait()
                 wait_s = RETRY_S if self._stirred.is_set() else min(wait_s * 2, LONGEST_S)
@@ -197,8 +203,9 @@ class Erasures:
                     left = bool(await self._advance(runtime_id, Counter())) or left
             except (StoreBroken, Closed):
                 raise
-            except Error:  # DiskFull, Contended; or its row is damaged, and the others go on
+            except Error as exc:  # DiskFull, Contended; or its row is damaged, and the others go on
                 left = True
+                self._unheard.met(exc)
         return left
 
     # One erasure

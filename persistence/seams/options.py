@@ -1,4 +1,4 @@
-"""What a store is opened with beside its limits: what only one engine has, and what seals its contents."""
+"""What a store is opened with beside its limits: what only one engine has, what seals its contents, and who looks into it."""
 
 from __future__ import annotations
 
@@ -38,4 +38,12 @@ class Codec(Protocol):
             WrongKey: There is one, and it is another than that which sealed it.
             ValueError: It was changed, or stood in another place.
         """
+        ...
+
+
+class Observer(Protocol):
+    """Looks into each store that opens with these seams, from below its verbs: a proof, or a test."""
+
+    def opened(self, inside: object, /) -> None:
+        """A store is open; `inside` is its `Inside`, of `tenure.persistence.writing.inside`. May not raise."""
         ...

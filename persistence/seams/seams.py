@@ -26,8 +26,7 @@ from .executors import (
 )
 from .identity import HostIdentity
 from .nursery import is_for_others
-from .observer import Observer
-from .options import Codec, EngineOptions
+from .options import Codec, EngineOptions, Observer
 
 _DRAWN: Final = 74
 """Random bits of an identifier."""

@@ -20,6 +20,7 @@ from tenure.persistence.engines.proofs import HostProofs
 from tenure.persistence.facets.ownership.ownership import RenewLease
 from tenure.persistence.reading.readers import Readers
 from tenure.persistence.seams.limits import Limits
+from tenure.persistence.seams.lines import Unheard
 from tenure.persistence.seams.nursery import is_for_others
 from tenure.persistence.seams.seams import Seams
 
@@ -188,6 +189,7 @@ class Ground:
 
     async def keep_lease(self) -> None:
         """Renew the lease wherever no group did; `open_store` starts it. One task a store, none a runtime (design §4)."""
+        unheard = Unheard("the renewal of this host's lease")
         while self.shared:
             # At most one period, whatever the boot clock does: it is not the clock that this sleep is measured by.
             shortest_s = self.limits.renew_s / 10
@@ -198,10 +200,12 @@ class Ground:
                 await self.commit(Commit(changes=(RenewLease(),)))
             except (StoreBroken, Closed):
                 return
-            except Error:
+            except Error as exc:
                 # Contended, say: no host could have judged us meanwhile either. Whatever it was, nothing landed and the next
                 # turn tries again; should the lease run out by then, each write hears so by its fence.
-                pass
+                unheard.met(exc)
+            else:
+                unheard.over()
 
     def _idle_s(self) -> float:
         """Seconds since the lease was renewed last; where the boot clock is a user's and raises, it must be renewed now."""

@@ -17,10 +17,11 @@ from typing import Final, final
 
 import trio
 
-from tenure.errors import Closed, Contended, DiskFull, StoreBroken
+from tenure.errors import Closed, StoreBroken
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.ownership.draining import DescribeHost, Drain
 from tenure.persistence.model.values import LogicalRuntimeId
+from tenure.persistence.reading.patience import NOT_NOW
 from tenure.persistence.seams.nursery import together
 from tenure.persistence.store import Store
 from tenure.supervisor.runs.resting.sleepers import Sleepers
@@ -126,7 +127,7 @@ class Handover:
             with trio.move_on_after(drain_s) as scope:
                 if any(self._is_busy(each.runtime_id) for each in self._owned.all):
                     async with self._turn:
-                        with suppress(DiskFull, Contended):  # others find what is given back at a renewal
+                        with suppress(*NOT_NOW):  # others find what is given back at a renewal
                             await self._say(Drain.DRAINS)
                         await self._hand_over(scope.deadline)
         except (StoreBroken, Closed) as exc:
@@ -179,5 +180,5 @@ async def _patiently(do: Callable[[], Awaitable[None]]) -> None:
     while True:
         try:
             return await do()
-        except (DiskFull, Contended):
+        except NOT_NOW:
             await trio.sleep(RETRY_S)  # nothing happened

@@ -15,7 +15,7 @@ from typing import Final, final
 import trio
 
 from tenure.actors.facts import RuntimeFacts
-from tenure.errors import Closed, Error, StoreBroken
+from tenure.errors import Closed, Error, Internal, StoreBroken
 from tenure.persistence.commits.commit import Commit
 from tenure.persistence.facets.runs.interrupted import ChargeCrash
 from tenure.persistence.model.texts import as_defect
@@ -93,7 +93,9 @@ class Mending:
             await self._store.commit(commit)
         except (StoreBroken, Closed, *NOT_NOW):
             raise
-        except Error:
+        except Error as exc:
+            if isinstance(exc, Internal):
+                self._log.defect(facts.runtime_id, exc)
             return True  # another token, or no such run: there is nothing to charge
         return True
 

@@ -15,16 +15,21 @@ import trio
 from tenure.actors.commit_channel import once_landed
 from tenure.actors.facts import RuntimeFacts
 from tenure.actors.runtime_actor import RuntimeActor
-from tenure.errors import Closed, Contended, DiskFull, Error, StoreBroken
+from tenure.errors import Closed, Error, NotFound, RuntimeDestroyed, StaleFence, StoreBroken
 from tenure.persistence.commits.commit import Change, Commit
 from tenure.persistence.facets.ownership.ownership import ReleaseOwnership
 from tenure.persistence.model.lifecycles.lifecycle import Standing
 from tenure.persistence.model.values import LogicalRuntimeId, RuntimeState
+from tenure.persistence.reading.patience import NOT_NOW
 from tenure.persistence.seams.nursery import first
 from tenure.persistence.store import Store, ground_of
+from tenure.supervisor.operators.log import HostLog
 
 from .actors import Actors
 from .owned import Owned
+
+ELSEWHERE: Final = (Closed, NotFound, RuntimeDestroyed, StaleFence)
+"""What says that a runtime is no longer this host's."""
 
 CLEAN_UP_S: Final = 5.0
 """Seconds that a behaviour has to clean up which is cut off, before its runtime is given back all the same."""
@@ -38,8 +43,9 @@ class _GoesOn(Exception):
 class Releases:
     """Gives the runtimes of one host back."""
 
-    def __init__(self, store: Store, owned: Owned, actors: Actors) -> None:
+    def __init__(self, store: Store, owned: Owned, actors: Actors, log: HostLog) -> None:
         """Nothing is given back yet."""
+        self._log = log
         self._store = store
         self._owned = owned
         self._actors = actors
@@ -64,8 +70,9 @@ class Releases:
                 continue
             except StoreBroken:
                 raise
-            except Error:
-                return  # another host's, or its rows cannot be read: it goes with the rest of what is owned
+            except Error as exc:
+                self._not_released(facts.runtime_id, exc)  # it goes with the rest of what is owned
+                return
 
     async def make_room(self, kind: str, count: int = 1) -> None:
         """Give back the runtimes of a kind that have not been used for longest and have nothing to do, as many as there are."""
@@ -75,8 +82,10 @@ class Releases:
                 await self._give_back(self._actors.of(facts), partial(self._is_idle, facts, kind))
             except StoreBroken:
                 raise
-            except (_GoesOn, Error):
-                continue  # it is used again, or is another host's by now
+            except _GoesOn:
+                continue  # it is used again
+            except Error as exc:
+                self._not_released(facts.runtime_id, exc)
 
     async def cut(self, facts: RuntimeFacts) -> None:
         """Give a runtime back at once; its run is cut off, and counts no attempt. What it was about to commit does not land.
@@ -89,13 +98,13 @@ class Releases:
         actor = self._actors.of(facts)
         self._left[facts.runtime_id] = facts.fence_token
         self._owned.give_back(facts)
-        with trio.CancelScope(shield=True), suppress(DiskFull, Contended):
+        with trio.CancelScope(shield=True), suppress(*NOT_NOW):
             with trio.move_on_after(CLEAN_UP_S):
                 await actor.working.wait_value(operator.not_)
             await self._release(facts.runtime_id)
 
     async def release_left(self) -> None:
-        """Write what `cut` could not. Raises `DiskFull`, `Contended`: there is still no way to."""
+        """Write what `cut` could not. Raises what says that there is still no way to, such as `DiskFull`."""
         for runtime_id in list(self._left):
             await self._release(runtime_id)
 
@@ -106,11 +115,16 @@ class Releases:
         release = ReleaseOwnership(runtime_id=runtime_id)
         try:
             await self._store.commit(Commit(runtime_id=runtime_id, fence_token=token, changes=(release,)))
-        except (StoreBroken, DiskFull, Contended):
+        except (StoreBroken, *NOT_NOW):
             raise
-        except Error:
-            pass  # another host's, or it was taken here anew, or its rows cannot be read: it goes with the rest
+        except Error as exc:
+            self._not_released(runtime_id, exc)  # it goes with the rest
         self._left.pop(runtime_id, None)
+
+    def _not_released(self, runtime_id: LogicalRuntimeId, error: Error) -> None:
+        """Where it is another host's by now, or there is no way now, nothing is amiss; else operators hear of it."""
+        if not isinstance(error, (*ELSEWHERE, *NOT_NOW)):
+            self._log.release_failed(runtime_id, error)
 
     def _is_idle(self, facts: RuntimeFacts, kind: str) -> bool:
         return self._idle_since(facts, kind) is not None

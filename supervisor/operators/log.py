@@ -21,7 +21,7 @@ from tenure.persistence.model.values import (
     RunId,
 )
 from tenure.persistence.seams.hooks import Hooks
-from tenure.persistence.seams.nursery import is_for_others
+from tenure.persistence.seams.lines import STORE, write_line
 from tenure.persistence.seams.step_threads import StepThread
 
 from .health import HealthProblem, HealthReason
@@ -30,7 +30,6 @@ ROOT: Final = "tenure"
 RUNS: Final = "tenure.runs"
 HOSTS: Final = "tenure.hosts"
 QUEUE: Final = "tenure.queue"
-STORE: Final = "tenure.store"
 
 NAMED: Final = 5
 """Most runtimes that one line names."""
@@ -39,7 +38,7 @@ MOST_SCHEDULES: Final = 1_000
 """Failures of schedules that are remembered, so that each is written once."""
 
 MOST_TEXTS: Final = 100
-"""Likewise of looks, and of hooks."""
+"""Likewise of looks, of hooks, and of runtimes that are given back."""
 
 
 @final
@@ -87,6 +86,7 @@ class HostLog:
         self.failed_work = 0
         self.defects = 0
         self._failed_looks = _Texts(MOST_TEXTS)
+        self._failed_releases = _Texts(MOST_TEXTS)
         self._failed_schedules = _Texts(MOST_SCHEDULES)
         root = logging.getLogger(ROOT)
         if not root.handlers:  # a library leaves it to the program who hears it
@@ -100,7 +100,7 @@ class HostLog:
         """A failed attempt was counted; `wait_s` until the next one, None where it was the last."""
         self.failed_attempts += 1
         what_next = "it was the last" if wait_s is None else f"the next one comes in {wait_s:.1f} s"
-        _write(
+        write_line(
             RUNS,
             logging.WARNING if wait_s is not None else logging.ERROR,
             f"runtime {runtime_id!r}: attempt {attempt} failed, {what_next}",
@@ -117,13 +117,13 @@ class HostLog:
                 self._hooks.call(InputDead(runtime_id=runtime_id, input_id=input_id, reason=str(reason)))
             why = reason if error is None else f"{reason}: {_first_line(error)}"
             text = f"runtime {runtime_id!r}: input {input_id} is a dead letter, {why}"
-            _write(RUNS, logging.ERROR, text, runtime_id=runtime_id, input_id=input_id)
+            write_line(RUNS, logging.ERROR, text, runtime_id=runtime_id, input_id=input_id)
 
     def send_refused(self, runtime_id: LogicalRuntimeId, target: LogicalRuntimeId, why: str) -> None:
         """What a runtime sent could not be taken, and is a dead letter of the sender."""
         self.refused_sends += 1
         text = f"runtime {runtime_id!r}: what it sent to {target!r} was refused: {_first_line(why)}"
-        _write(RUNS, logging.WARNING, text, runtime_id=runtime_id)
+        write_line(RUNS, logging.WARNING, text, runtime_id=runtime_id)
 
     def held(self, facts: RuntimeFacts) -> None:
         """A runtime is held, or blocked in this host."""
@@ -132,18 +132,18 @@ class HostLog:
             self._hooks.call(RuntimeHeld(runtime_id=facts.runtime_id, kind=facts.kind, reason=reason))
         detail = facts.held_detail if facts.held is not None else facts.blocked_detail
         text = f"runtime {facts.runtime_id!r} is held, {facts.why_held}: {_first_line(detail)}"
-        _write(RUNS, logging.ERROR, text, runtime_id=facts.runtime_id)
+        write_line(RUNS, logging.ERROR, text, runtime_id=facts.runtime_id)
 
     def defect(self, runtime_id: LogicalRuntimeId, error: BaseException) -> None:
         """A defect of ours ended a run, a task or a look for one runtime; the others have nothing of it."""
         self.defects += 1
         text = f"runtime {runtime_id!r}: a defect in tenure, {_first_line(named(error))}; please report it"
-        _write(RUNS, logging.ERROR, text, error, runtime_id=runtime_id)
+        write_line(RUNS, logging.ERROR, text, error, runtime_id=runtime_id)
 
     def record_half_full(self, runtime_id: LogicalRuntimeId, run_id: RunId, limit: int) -> None:
         """The record of a run has reached half of `Limits.run_steps`, beyond which it can ask for nothing more."""
         text = f"runtime {runtime_id!r}: a run has recorded half of the {limit} entries that one run may have"
-        _write(RUNS, logging.WARNING, text, runtime_id=runtime_id, run_id=run_id)
+        write_line(RUNS, logging.WARNING, text, runtime_id=runtime_id, run_id=run_id)
 
     # Of queued work
 
@@ -153,7 +153,7 @@ class HostLog:
         """Queued work failed; `wait_s` until its next attempt, None where it is dead now."""
         self.failed_work += 1
         what_next = "it is dead" if wait_s is None else f"the next attempt comes in {wait_s:.1f} s"
-        _write(
+        write_line(
             QUEUE,
             logging.WARNING if wait_s is not None else logging.ERROR,
             f"session {session_id!r}: attempt {attempt} at {', '.join(batch_ids)} failed, {what_next}",
@@ -166,27 +166,27 @@ class HostLog:
         text = (
             f"session {session_id!r}: the claim on {', '.join(batch_ids)} was taken over, and its work is stopped here"
         )
-        _write(QUEUE, logging.WARNING, text, session_id=session_id)
+        write_line(QUEUE, logging.WARNING, text, session_id=session_id)
 
     def session_unreadable(self, session_id: str, error: BaseException) -> None:
         """A session with queued work is damaged, and is passed over."""
         text = f"session {session_id!r}: its queued work cannot be read and is passed over: {named(error)}"
-        _write(QUEUE, logging.ERROR, text, session_id=session_id)
+        write_line(QUEUE, logging.ERROR, text, session_id=session_id)
 
     def step_given_up(self, step: StepThread) -> None:
         """A sync step was given up: its run has ended, and its thread runs on."""
         text = f"{_whose(step)} was given up after {step.seconds:.1f} s: its run has ended and its thread has not"
-        _write(RUNS, logging.WARNING, text, runtime_id=step.runtime_id, run_id=step.run_id, step=step.name)
+        write_line(RUNS, logging.WARNING, text, runtime_id=step.runtime_id, run_id=step.run_id, step=step.name)
 
     def steps_wait(self, longest: StepThread) -> None:
         """Every thread for sync steps is taken, and steps wait."""
         text = f"steps wait for a thread: {_whose(longest)} has held one for {longest.seconds:.1f} s, longest of all"
-        _write(RUNS, logging.WARNING, text, runtime_id=longest.runtime_id, run_id=longest.run_id, step=longest.name)
+        write_line(RUNS, logging.WARNING, text, runtime_id=longest.runtime_id, run_id=longest.run_id, step=longest.name)
 
     def loop_blocks(self, seconds: float, place: str, loop: str = "the loop") -> None:
         """The loop stands still, at this line. Called while it does, by another thread."""
         text = f"{loop} has not run for {seconds:.1f} s: it stands in {place or 'code that cannot be seen'}"
-        _write(HOSTS, logging.WARNING, text, place=place)
+        write_line(HOSTS, logging.WARNING, text, place=place)
 
     def loop_blocked(
         self, seconds: float, running: Sequence[LogicalRuntimeId], place: str, loop: str = "the loop"
@@ -197,20 +197,26 @@ class HostLog:
         more = f" and {len(running) - NAMED} more" if len(running) > NAMED else ""
         text = f"{loop} stood still for {seconds:.1f} s; runs were executing of {named or 'no runtime'}{more}"
         text += f"; it stood in {place}" if place else ""
-        _write(HOSTS, logging.WARNING, text, place=place)
+        write_line(HOSTS, logging.WARNING, text, place=place)
 
     def takeover_failed(self, runtime_id: LogicalRuntimeId, error: Error, *, again: bool) -> None:
         """A runtime with work could not be taken over; `again`: it is tried again at the next renewal."""
         self.failed_takeovers += 1
         what_next = "tried again later" if again else "left where it is"
         text = f"runtime {runtime_id!r} could not be taken over and is {what_next}: {named(error)}"
-        _write(HOSTS, logging.WARNING if again else logging.ERROR, text, runtime_id=runtime_id)
+        write_line(HOSTS, logging.WARNING if again else logging.ERROR, text, runtime_id=runtime_id)
+
+    def release_failed(self, runtime_id: LogicalRuntimeId, error: Error) -> None:
+        """A runtime could not be given back to other hosts; it stays this host's until that ends, or is judged lost."""
+        text = f"runtime {runtime_id!r} could not be given back: {_first_line(named(error))}"
+        if self._failed_releases.is_new(text):
+            write_line(HOSTS, logging.ERROR, text, error, runtime_id=runtime_id)
 
     def schedule_failed(self, error: BaseException, schedule_id: str = "") -> None:
         """What has come of a schedule cannot be decided here: it is damaged, or its zone is not known. Tried at each look."""
         text = f"schedule {schedule_id!r} cannot be decided here: {named(error)}"
         if self._failed_schedules.is_new(text):
-            _write(HOSTS, logging.ERROR, text, error)
+            write_line(HOSTS, logging.ERROR, text, error)
 
     # Of hosts
 
@@ -218,50 +224,54 @@ class HostLog:
         """This host has judged another one dead, or lapsed."""
         self.lost_hosts += 1
         why = "it is dead" if seized else "it renewed nothing for one lease"
-        _write(HOSTS, logging.WARNING, f"host {incarnation} is lost, {why}: its runtimes can be taken over")
+        write_line(HOSTS, logging.WARNING, f"host {incarnation} is lost, {why}: its runtimes can be taken over")
 
     def trouble(self, problem: HealthProblem) -> None:
         """Something began to be wrong with this host, and no caller may hear of it."""
         text = f"this host is not ready, {problem.reason}: {problem.detail}; it goes on by itself when that is over"
-        _write(HOSTS, logging.WARNING, text, reason=str(problem.reason))
+        write_line(HOSTS, logging.WARNING, text, reason=str(problem.reason))
 
     def trouble_over(self, reason: HealthReason) -> None:
         """That is over."""
-        _write(HOSTS, logging.INFO, f"this host has no trouble of this sort any more: {reason}", reason=str(reason))
+        write_line(HOSTS, logging.INFO, f"this host has no trouble of this sort any more: {reason}", reason=str(reason))
 
     def look_failed(self, error: BaseException) -> None:
         """A look at what other hosts wrote met a mistake of ours; it is repeated, and written down where it is another one."""
         text = named(error)
         if self._failed_looks.is_new(text):
             self.defects += 1
-            _write(HOSTS, logging.ERROR, f"a look at the store failed, {_first_line(text)}; please report it", error)
+            write_line(
+                HOSTS, logging.ERROR, f"a look at the store failed, {_first_line(text)}; please report it", error
+            )
 
     def rejoined(self, incarnation: str, *, kept: int, lost: int) -> None:
         """This host was judged dead and has a new row."""
         text = f"this host was judged dead; it goes on as {incarnation} with {kept} runtimes and has lost {lost}"
-        _write(HOSTS, logging.WARNING, text)
+        write_line(HOSTS, logging.WARNING, text)
 
     def hook_failed(self, error: BaseException) -> None:
         """A hook of the program raised. It is called again, and what it raises is written where it is another text."""
         text = named(error)
         if self._failed_hooks.is_new(text):
-            _write(HOSTS, logging.ERROR, f"a hook raised {_first_line(text)}", error)
+            write_line(HOSTS, logging.ERROR, f"a hook raised {_first_line(text)}", error)
 
     def waits_for(self, runtimes: Sequence[LogicalRuntimeId], seconds: float) -> None:
         """This host ends, and code of these runtimes that it has cancelled has not ended for so long."""
         names = ", ".join(map(repr, runtimes[:NAMED]))
         more = f" and {len(runtimes) - NAMED} more" if len(runtimes) > NAMED else ""
         text = f"this host ends, and has waited for {seconds:.0f} s for code that was cancelled and goes on, of {names}{more}"
-        _write(HOSTS, logging.WARNING, f"{text}; it swallows or shields that: kill the process, which loses nothing")
+        write_line(
+            HOSTS, logging.WARNING, f"{text}; it swallows or shields that: kill the process, which loses nothing"
+        )
 
     def not_notified(self, error: BaseException) -> None:
         """The service manager does not hear how this host does."""
-        _write(HOSTS, logging.WARNING, f"the service manager does not hear how this host does: {named(error)}")
+        write_line(HOSTS, logging.WARNING, f"the service manager does not hear how this host does: {named(error)}")
 
     def ended(self, error: BaseException) -> None:
         """The supervisor ends under its body."""
         logger, what = (STORE, "the store") if isinstance(error, StoreBroken) else (HOSTS, "the supervisor")
-        _write(logger, logging.CRITICAL, f"{what} has stopped: {named(error)}", error)
+        write_line(logger, logging.CRITICAL, f"{what} has stopped: {named(error)}", error)
 
 
 def _whose(step: StepThread) -> str:
@@ -270,13 +280,3 @@ def _whose(step: StepThread) -> str:
 
 def _first_line(text: str | None) -> str:
     return "" if text is None else text.partition("\n")[0]
-
-
-def _write(logger: str, level: int, text: str, error: BaseException | None = None, **fields: str) -> None:
-    # Some lines are written in the callback of a commit: a handler that raises is the program's mistake, and may not cost
-    # it the host. Handlers of the standard library report their own errors.
-    try:
-        logging.getLogger(logger).log(level, "%s", text, exc_info=error, extra=fields)
-    except BaseException as exc:
-        if is_for_others(exc):
-            raise

@@ -17,6 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tenure.errors import CannotOpen, InvalidInput, KeyMissing, WrongKey
+from tenure.persistence.seams.lines import write_line
 
 KEY_BYTES: Final = 32
 LOOK_S: Final = 1.0
@@ -26,8 +27,6 @@ _NONCE: Final = 12
 _CHECK: Final = 4
 _KEY_ID_MOST: Final = 64
 _KEY_ID_FORM: Final = f"1 to {_KEY_ID_MOST} characters of ASCII"
-
-_log: Final = logging.getLogger("tenure")
 
 
 @final
@@ -115,7 +114,8 @@ class AesGcm:
             except (OSError, CannotOpen):  # its medium may be taken away when a host has begun
                 return
             except InvalidInput as exc:  # as while it is written; said once a change
-                _log.warning("the file of keys was changed, and what it says is not taken: %s", exc.detail)
+                text = f"the file of keys was changed, and what it says is not taken: {exc.detail}"
+                write_line("tenure", logging.WARNING, text)
                 return
             if found is not None:
                 self._ring = _Ring(found)

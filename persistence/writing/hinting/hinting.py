@@ -30,6 +30,7 @@ from tenure.persistence.commits.commit import Commit
 from tenure.persistence.engines.engine import Again, UnknownOutcome
 from tenure.persistence.engines.listeners import Elsewhere, Hint, HintLine, OpenLine
 from tenure.persistence.seams.executors import Executor
+from tenure.persistence.seams.lines import Unheard
 from tenure.persistence.seams.nursery import together
 
 from .awaiting import Awaiting
@@ -40,6 +41,9 @@ SHORTEST_S: Final = 0.25
 """Seconds until a line that was lost is opened again; they double up to `LONGEST_S`."""
 
 LONGEST_S: Final = 5.0
+
+MISSED: Final = 7
+"""Tries in a row that open no line, after which operators hear of it: a server that starts again takes less."""
 
 QUIET_S: Final = 30.0
 """Seconds without any hint after which a host asks whether they still arrive; after as many more its line counts as lost."""
@@ -104,6 +108,8 @@ class Hinting:
         self._stirred = trio.Event()
         self._said = trio.Event()
         self._hints = 0  # how many have come
+        self._missed = 0  # tries in a row that opened no line
+        self._unheard = Unheard("the line that hears other hosts")
 
     @property
     def gives(self) -> bool:
@@ -157,6 +163,8 @@ class Hinting:
         while self._open_line is not None:
             line = await self._opened(self._open_line)
             if line is not None:
+                self._missed = 0
+                self._unheard.over()
                 opened_at = trio.current_time()
                 try:
                     await self._used(line)
@@ -184,8 +192,12 @@ class Hinting:
         except trio.Cancelled:
             opening.abandon()
             raise
-        except (Error, Again, UnknownOutcome):
-            return None  # whatever it is, the writer and the readers meet it as well, and say so
+        except (Error, Again, UnknownOutcome) as exc:
+            # The writer and the readers meet it as well, and say so; but not where the server refuses one more session, say.
+            self._missed += 1
+            if isinstance(exc, Error) or self._missed >= MISSED:
+                self._unheard.met(exc)
+            return None
         finally:
             executor.close()
 

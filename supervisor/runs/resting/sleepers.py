@@ -17,7 +17,7 @@ from typing import Final, Protocol, final
 import trio
 
 from tenure.actors.runtime_actor import RuntimeActor
-from tenure.errors import Closed, Error, StoreBroken
+from tenure.errors import Closed, Error, Internal, StoreBroken
 from tenure.persistence.commits.commit import Change, CommitResult
 from tenure.persistence.facets.runs.interrupted import PutAside
 from tenure.persistence.model.values import LogicalRuntimeId, RunId
@@ -158,11 +158,9 @@ class Sleepers:
 
         try:
             await run.commit(decide, settled)
-        except (StoreBroken, Closed):
-            raise
-        except (_GoesOn, Error):
-            return  # it goes on, was dropped, or is another host's; what cannot be written, its own next commit meets
         except BaseException as exc:
-            if is_for_others(exc):
+            if is_for_others(exc) or isinstance(exc, StoreBroken | Closed):
                 raise
-            self._distrust(run.runtime_id, exc)
+            # It goes on, was dropped, or is another host's; what cannot be written, its own next commit meets.
+            if isinstance(exc, Internal) or not isinstance(exc, _GoesOn | Error):
+                self._distrust(run.runtime_id, exc)
