@@ -20,6 +20,7 @@ from typing import Any, Generic, TypeVar, final
 import outcome
 
 from .cancelling import Held, cancelling
+from .loop_bell import bell_of
 
 T = TypeVar("T")
 
@@ -38,6 +39,7 @@ class Unbroken(asyncio.Future[T]):
         self._held: Held | None = None
         self._before = cancelling()
         self._answer: list[T] = []
+        self._bell = bell_of(loop)
         self._wakes: list[tuple[Callable[..., object], Context | None]] = []
 
     async def wait(self, on_cancel: Callable[[], object]) -> Held | None:
@@ -57,8 +59,14 @@ class Unbroken(asyncio.Future[T]):
         """
         self._answer.append(value)
         loop = self.get_loop()
+        if in_loop:
+            self._wake(loop.call_soon)
+            return
+        if self._bell is not None:
+            self._wake(self._bell.ring)
+            return
         try:
-            self._wake(loop.call_soon if in_loop else loop.call_soon_threadsafe)
+            self._wake(loop.call_soon_threadsafe)
         except RuntimeError:
             if not loop.is_closed():
                 raise
