@@ -34,6 +34,8 @@ _MACHINERY: Final = ("tenure", "trio", "outcome")
 # What an exception holds, asked past whatever its class has put in the place of it.
 _members: Final = vars(BaseExceptionGroup)["exceptions"].__get__
 _traceback: Final = vars(BaseException)["__traceback__"].__get__
+_cause: Final = vars(BaseException)["__cause__"].__get__
+_context: Final = vars(BaseException)["__context__"].__get__
 _exit_code: Final = vars(SystemExit)["code"].__get__
 _name: Final = vars(type)["__name__"].__get__
 
@@ -111,6 +113,23 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
             waiting.extend(reversed(_members(each)))
         else:
             yield each
+
+
+def comes_of(error: BaseException, kind: type[BaseException]) -> bool:
+    """Whether an exception is of a kind, or was raised from one of it or while that was handled; so for one leaf of a group."""
+    waiting: list[BaseException | None] = [error]
+    seen = set[int]()
+    while waiting:
+        each = waiting.pop()
+        if each is None or id(each) in seen:
+            continue
+        if issubclass(type(each), kind):
+            return True
+        seen.add(id(each))
+        waiting += (_cause(each), _context(each))
+        if issubclass(type(each), BaseExceptionGroup):
+            waiting += _members(each)
+    return False
 
 
 def last_frames(error: BaseException) -> str:

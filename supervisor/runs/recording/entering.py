@@ -30,7 +30,7 @@ from tenure.supervisor.runs.resting.waits import Wait
 from .asked import Asked, Differs, Found, is_in_doubt, list_entries
 from .attention import Fault
 from .branch import BRANCH, NOTHING, Branch, Standing, after_its_end, check_outside_of_steps
-from .cutting.kept import as_seen, found_past, keep, mark_cut
+from .cutting.kept import RAISED, as_seen, ends_early, found_past, keep, mark_cut
 from .flight import Flight
 from .matching import Record
 from .occupancy import Occupancy
@@ -342,15 +342,18 @@ class Entering:
 
     async def record_cut(self, branch: Branch, scopes: list[str]) -> None:
         """Record which scope was cut off, and with it what it has cut off."""
-        if self.fault is None:
-            mark_cut(self, branch, scopes)
+        mark_cut(self, branch, scopes)
         if branch.late or self._late_calls:
             await self.write(self.standing_on(branch))
             await self.occupancy.hold()
 
-    async def stay_cut(self, branch: Branch, scope: str) -> None:
-        """Wait for the end of a scope whose body ends where it was cut off before: what is in no record may be quicker now."""
-        if scope in self.record.cut(branch).scopes:
+    def record_raised(self, branch: Branch, scopes: list[str]) -> None:
+        """Record that the body of a scope has made an error of its cancellation, with the next commit of its branch."""
+        mark_cut(self, branch, scopes, RAISED)
+
+    async def stay_cut(self, branch: Branch, scope: str, *, raised: bool) -> None:
+        """Wait for the end of a scope whose body ends where it was cut off before. Raises `StepMismatch`."""
+        if ends_early(self, branch, scope, raised=raised):
             await self.stay_past(branch)
 
     async def stay_past(self, branch: Branch) -> None:

@@ -11,6 +11,7 @@ from typing import Final, Protocol, TypeVar, final
 import trio
 
 from tenure.persistence.model.numbers import check_seconds
+from tenure.persistence.model.texts import comes_of
 
 from .turns import Opens
 
@@ -133,8 +134,15 @@ class Cuts(Opens, Protocol[B]):
         """Record that scopes of a branch were cut off, by their paths: that which was, and those in it."""
         ...
 
-    async def stay_cut(self, branch: B, scope: str, /) -> None:
-        """Wait for the end of a scope whose body has ended, where that was cut off before its end."""
+    def record_raised(self, branch: B, scopes: list[str], /) -> None:
+        """Record that the body of a scope has made an error of its cancellation; see `record_cut`."""
+        ...
+
+    async def stay_cut(self, branch: B, scope: str, /, *, raised: bool) -> None:
+        """Wait for the end of a scope whose body has ended, where that was cut off before its end.
+
+        Raises `StepMismatch` where it had `raised` at its cancellation, and has not now.
+        """
         ...
 
 
@@ -149,27 +157,34 @@ async def move_on_after(entering: Cuts[B], seconds: float) -> AsyncGenerator[tri
         await entering.turn()
         raise
     branch.left = []
-    with trio.move_on_after(length) as scope:
-        opened = OpenScope(scope, length, branch)
-        path = opened.path
-        branch.scopes[path] = opened
-        INSIDE.set(opened)
-        entering.record.time_scopes(branch)
-        try:
+    scope = trio.move_on_after(length)
+    opened = OpenScope(scope, length, branch)
+    path = opened.path
+    try:
+        with scope:
+            branch.scopes[path] = opened
+            INSIDE.set(opened)
+            entering.record.time_scopes(branch)
             try:
-                yield scope
-            except Exception:
-                await entering.stay_cut(branch, path)
+                try:
+                    yield scope
+                except Exception:
+                    await entering.stay_cut(branch, path, raised=True)
+                    raise
+                await entering.stay_cut(branch, path, raised=False)
+                branch.left = []
+            except BaseException as exc:
+                if not isinstance(exc, Exception):
+                    branch.left.append(path)
                 raise
-            await entering.stay_cut(branch, path)
-            branch.left = []
-        except BaseException as exc:
-            if not isinstance(exc, Exception):
-                branch.left.append(path)
-            raise
-        finally:
-            branch.close_scope(path)
-            INSIDE.set(opened.around)
+            finally:
+                branch.close_scope(path)
+                INSIDE.set(opened.around)
+    except Exception as exc:
+        left, branch.left = branch.left[::-1], []
+        if scope.cancelled_caught or (scope.cancel_called and comes_of(exc, trio.Cancelled)):
+            entering.record_raised(branch, left if path in left else [path, *left])
+        raise
     if scope.cancelled_caught:
         scopes, branch.left = branch.left[::-1], []
         await entering.record_cut(branch, scopes)

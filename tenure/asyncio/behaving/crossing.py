@@ -14,6 +14,7 @@ import trio
 
 from tenure.asyncio.body import Body
 from tenure.persistence.model.entries import Repeat
+from tenure.persistence.model.texts import comes_of
 from tenure.persistence.seams.nursery import background
 from tenure.portals.cancelling import wait_shielded
 from tenure.portals.portal import Portal, in_loop
@@ -224,6 +225,7 @@ class _Scope:
         self._portal = _PORTAL.get()
         self._left = trio.Event()
         self._error: BaseException | None = None
+        self._made_of: trio.Cancelled | None = None
         self.opened: OpenScope | None = None
         self.ready: asyncio.Future[None] = self._loop.create_future()
         self.body = Body()
@@ -247,19 +249,21 @@ class _Scope:
         in_loop(self._loop, self._begin)
         try:
             await self._left.wait()
-        except trio.Cancelled:
+        except trio.Cancelled as exc:
             in_loop(self._loop, self.body.interrupt)
             with trio.CancelScope(shield=True):  # until then the body may ask for more, which is cut off at once
                 await self._left.wait()
             if not isinstance(self._error, Exception):  # else it leaves with that, as the body of a trio scope does
                 raise
+            if comes_of(self._error, asyncio.CancelledError):
+                self._made_of = exc
         finally:
             self.inner.close(asyncio.CancelledError())
 
     def _raise(self) -> None:
         # As the body has, so that the end of the scope is that of a trio one: what is in no record may be quicker now.
         if isinstance(self._error, Exception):
-            raise _Raised
+            raise _Raised from self._made_of
         if self._error is not None:
             raise _Cancelled
 

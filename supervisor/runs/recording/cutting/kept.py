@@ -12,13 +12,18 @@ from typing import Final, Protocol, final
 
 from attrs import evolve, frozen
 
+from tenure.errors import StepMismatch
 from tenure.persistence.facets.runs.entries import RecordedEntry
 from tenure.persistence.model.codec import decode, digest
 from tenure.persistence.model.entries import place_of_call
-from tenure.supervisor.runs.recording.asked import Asked, Found
+from tenure.supervisor.runs.recording.asked import Asked, Differs, Found
 from tenure.supervisor.runs.recording.branch import Branch, Kept
 from tenure.supervisor.runs.recording.flight import Flight, Recording, cut_before, mark
 from tenure.supervisor.runs.resting.scopes import INSIDE, OpenScope
+
+CUT_OFF: Final = "cut off"
+RAISED: Final = "cut off, and raised an error"
+"""How the body of a scope has left it whose time was over."""
 
 KEPT: Final = "kept"
 """Stands between the scopes of a cut and what was kept before it; in records of before there was this, neither stands."""
@@ -34,11 +39,13 @@ class Cut:
 
     Attributes:
         scopes: The path of the scope that was cut off, and of those in it that ended with it.
+        how: `CUT_OFF` or `RAISED`.
         kept: What its branch had kept by then since its last entry, or cut, as texts; None where the record does not say.
     """
 
     scopes: tuple[str, ...]
     kept: tuple[str, ...] | None
+    how: str = CUT_OFF
 
     @property
     def scope(self) -> str:
@@ -90,13 +97,22 @@ class Records(Recording, Protocol):
         """What is in flight, by place."""
         ...
 
+    @property
+    def fault(self) -> BaseException | None:
+        """What ends the run, where something does."""
+        ...
+
+    def mismatch(self, found: Differs, /) -> StepMismatch:
+        """The error of a run that does something else than its record says."""
+        ...
+
 
 def read_cut(entry: RecordedEntry) -> Cut:
     """A cut of its entry. Raises `Corrupt`."""
     found: list[str | int] = decode(entry.result or b"[]", "scope", entry.place)
     at = found.index(KEPT) if KEPT in found else len(found)
     kept = tuple([str(each) for each in found[at + 1 :]]) if at < len(found) else None
-    return Cut(tuple([str(each) for each in found[:at]]), kept)
+    return Cut(tuple([str(each) for each in found[:at]]), kept, entry.name)
 
 
 def as_seen(branch: Branch) -> Branch:
@@ -134,17 +150,40 @@ def keep(record: Cuts, branch: Branch, what: str, said: object) -> Branch:
     return branch
 
 
-def mark_cut(entering: Records, branch: Branch, scopes: list[str]) -> None:
-    """Say with the next commit of a branch that these of its scopes were cut off, and what it had kept by then."""
-    # What is past the cut of a scope around them is in no record.
-    if branch.stands_for is not None or scopes[0].startswith(f"{entering.record.cut(branch).scope}."):
+def mark_cut(entering: Records, branch: Branch, scopes: list[str], how: str = CUT_OFF) -> None:
+    """Say with the next commit of a branch that these of its scopes were cut off, how, and what it had kept by then.
+
+    Raises `StepMismatch` where it is recorded that the body raised at that, and it was cut off now.
+    """
+    # Nothing lands after what ends the run, and what is past the cut of a scope around them is in no record.
+    if (
+        entering.fault is not None
+        or branch.stands_for is not None
+        or scopes[0].startswith(f"{entering.record.cut(branch).scope}.")
+    ):
         return
     kept = [_text(each) for each in branch.kept]
     place = branch.is_cut()
-    if place not in entering.record.ends:
-        cut = mark(entering, place, "cut off", [*scopes, KEPT, *kept])
+    recorded = entering.record.ends.get(place)
+    if recorded is None:
+        cut = mark(entering, place, how, [*scopes, KEPT, *kept])
         branch.late[place] = evolve(cut, drawn=tuple(branch.drawn))
+    elif recorded.name == RAISED != how:
+        raise entering.mismatch(Differs(place, f"a scope that was {RAISED}", how))
     entering.record.time_scopes(branch)
+
+
+def ends_early(entering: Records, branch: Branch, scope: str, *, raised: bool) -> bool:
+    """Whether a scope was cut off where its body ends now: what is in no record may be quicker.
+
+    A body that had raised at that does so now, as early as it likes. Raises `StepMismatch` where it does not.
+    """
+    cut = entering.record.cut(branch)
+    if cut.how != RAISED or cut.scope != scope:
+        return scope in cut.scopes
+    if not raised:
+        raise entering.mismatch(Differs(branch.next_cut, f"a scope that was {RAISED}", "its end"))
+    return False
 
 
 def found_past(entering: Records, branch: Branch, asked: Asked) -> Found | None:
