@@ -146,6 +146,8 @@ async def host(options: Options, display: Display) -> bool:
     display.say(f"files: {len(files)}, agents: {len(agents)}, database: {options.db}")
     progress = Progress(total=len(files), display=display)
     collecting = tenure.Behaviour(librarian, batch=LIBRARIAN_BATCH)
+    key = ""
+    messages: list[Finding | ReportMessage] = []
     async with (
         tenure.open_supervisor(options.db, behaviours={"reader": reader, LIBRARIAN: collecting}) as supervisor,
         trio.open_nursery() as background,  # owned here: the watch that --kill-after asks for
@@ -164,6 +166,8 @@ async def host(options: Options, display: Display) -> bool:
         commits = supervisor.statistics().commits
         messages = cast("list[Finding | ReportMessage]", await supervisor.read_session(LIBRARIAN))
         background.cancel_scope.cancel()
+    if not messages:  # SIGTERM ends the body, as a normal exit: no exception says so
+        raise HostError(f"stopped; the same command with --db {options.db} continues")
     reports = {message["report"]: message["text"] for message in messages if "text" in message}
     write_atomically(options.report, reports[key])
     seconds = time.perf_counter() - began

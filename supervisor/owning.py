@@ -132,7 +132,7 @@ class Owning(Sharing):
         """
         facts = self._host.owned.find(check_runtime_id(runtime_id))
         if facts is None:
-            raise NotFound(what="runtime of this host", key=runtime_id)
+            raise NotFound(what="runtime of this host", key=runtime_id, advice="spawn it, or use find()")
         return self._handle(facts)
 
     @checked

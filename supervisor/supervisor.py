@@ -20,7 +20,7 @@ from tenure.persistence.contracts.erasing import Erasure
 from tenure.persistence.facets.erasing import erasing
 from tenure.persistence.facets.inbox import outcomes
 from tenure.persistence.facets.inbox.newcomers import MAKE_IT
-from tenure.persistence.model.arguments import check_key, check_value, checked
+from tenure.persistence.model.arguments import check_key, check_value, checked, names_verbs
 from tenure.persistence.model.labels import check_labels
 from tenure.persistence.model.values import (
     InputId,
@@ -49,6 +49,7 @@ ASK_S: Final = 2.0
 
 
 @final
+@names_verbs
 class Supervisor(Owning):
     """Owns runtimes. Made by `open_supervisor`.
 
@@ -135,7 +136,7 @@ class Supervisor(Owning):
             read = partial(outcomes.find_by_key, runtime_id=checked, idempotency_key=idempotency_key)
             found = await self.store.read(read)
         if found is None:
-            raise NotFound(what="input", key=str(idempotency_key))
+            raise NotFound(what="input", key=str(idempotency_key), advice="check the key")
         # Issued before it is read: an end that is published in between finds it.
         tickets = self._host.tickets
         ticket = tickets.issue(checked, found, InputPhase.QUEUED, deduplicated=True)

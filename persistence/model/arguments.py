@@ -23,6 +23,7 @@ KEY_LIMIT: Final = 500
 """Most characters of an idempotency key, a supersession key or a correlation id."""
 
 Checked = TypeVar("Checked", bound=Callable[..., Any])
+Class = TypeVar("Class", bound=type)
 
 
 def checked(verb: Checked) -> Checked:
@@ -36,6 +37,20 @@ def checked(verb: Checked) -> Checked:
         if isinstance(method, FunctionType) and not name.startswith("_"):
             setattr(verb, name, _wrapped(method))
     return cast("Checked", verb)
+
+
+def names_verbs(kind: Class) -> Class:
+    """Decorate a class that users hold: an error of the arguments of a verb that it inherits names it, as its caller does.
+
+    Of a base that several such classes have, the last one is named.
+    """
+    for base in kind.__mro__[1:-1]:
+        for name, verb in vars(base).items():
+            function = None if name.startswith("_") else verb
+            while isinstance(function, FunctionType):
+                function.__qualname__ = f"{kind.__name__}.{name}"
+                function = vars(function).get("__wrapped__")  # whose arguments they are
+    return kind
 
 
 def check_value(value: Any, annotation: Any, field: str) -> Any:

@@ -39,7 +39,8 @@ JUST_BEFORE_S: Final = 0.001
 def _expression(given: str) -> str:
     plain: str = check_value(given, str, "expression")
     if len(plain) > LONGEST or len(plain.split()) != FIELDS:
-        detail = f"it has five fields, of at most {LONGEST} characters: minute, hour, day, month and weekday"
+        fields = "minute, hour, day, month and weekday"
+        detail = f"a cron expression has five fields, of at most {LONGEST} characters together: {fields}"
         raise InvalidInput(detail=detail, field="expression")
     return plain
 
@@ -77,7 +78,7 @@ class Cron:
         except (
             Exception
         ) as exc:  # it reads a user's text: besides its own errors, a number of 5,000 digits is a ValueError
-            raise InvalidInput(detail=f"it says no time: {exc}", field="expression") from exc
+            raise InvalidInput(detail=f"{shown(self.expression)} says no time: {exc}", field="expression") from exc
 
 
 @final

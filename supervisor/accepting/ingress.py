@@ -41,6 +41,7 @@ from .redelivery import in_stored_words
 from .terms import (
     AcceptTerms,
     accept_change,
+    check_terms,
     plain_change,
 )
 from .tickets import Ticket, learn
@@ -115,6 +116,7 @@ class Ingress:
         data, misfit = _encoded(payload_type, payload, terms)
         fitted = None if payload_type is None else payload_type.version
         if terms:
+            check_terms(terms)
             change = accept_change(seams, runtime_id, data, fitted, **terms)
         else:
             change = plain_change(seams, runtime_id, data, fitted)

@@ -73,6 +73,16 @@ class AcceptTerms(TypedDict, total=False):
     after_s: float | None
 
 
+_TERMS: Final = AcceptTerms.__annotations__.keys()
+
+
+def check_terms(given: AcceptTerms) -> None:
+    """Raises `InvalidInput` for a term that no accept has."""
+    if unknown := given.keys() - _TERMS:
+        detail = f"an accept has no term {min(unknown)!r}; its terms are {', '.join(sorted(_TERMS))}"
+        raise InvalidInput(detail=detail, field="terms")
+
+
 def accept_change(  # noqa: PLR0913 - one for each term
     seams: Seams,
     runtime_id: LogicalRuntimeId,

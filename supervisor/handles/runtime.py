@@ -16,7 +16,7 @@ from tenure.errors import Closed, NotFound, RuntimeDestroyed
 from tenure.persistence.contracts.erasing import Erasures
 from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.ownership.ownership import Holding, find_holding
-from tenure.persistence.model.arguments import checked
+from tenure.persistence.model.arguments import checked, names_verbs
 from tenure.persistence.model.values import (
     LogicalRuntimeId,
     RuntimeState,
@@ -45,6 +45,7 @@ class _PutAside(Exception):
 
 
 @final
+@names_verbs
 class Runtime(Handle):
     """One runtime that this supervisor owns. Handles are cheap; two handles of one runtime are the same.
 
@@ -123,7 +124,8 @@ class Runtime(Handle):
             NotAccepting: Retired or stopped.
             RuntimeDestroyed: It never comes back.
             InboxFull: Too many unfinished inputs.
-            InvalidInput: The payload does not fit or has no JSON form, or a term does not fit; nothing else is touched.
+            InvalidInput: The payload does not fit or has no JSON form, or a term does not fit, or there is none of its name;
+                nothing else is touched.
             PayloadTooLarge: The payload is over the limit; nothing else is touched.
             DiskFull: Nothing was written; try again when there is room.
             Contended: Nothing was written; another process held the file.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, final
 
@@ -200,12 +200,13 @@ def as_behaviours(given: Mapping[str, Given], version: str = "") -> Behaviours:
 
 
 def _of_kind(kind: str, given: Given, version: str) -> tuple[Behaviour, ...]:
-    if isinstance(given, str):
-        detail = f"of kind {shown(kind)} {shown(given)} is not an async function or a tenure.Behaviour"
-        raise InvalidInput(detail=detail, field="behaviours")
     if inspect.iscoroutine(given):
         given.close()
         detail = f"of kind {shown(kind)} {shown(given)} is what an async function returned; pass the function itself"
+        raise InvalidInput(detail=detail, field="behaviours")
+    is_one = isinstance(given, Behaviour) or callable(given)
+    if not (is_one or is_a(given, Iterable)) or isinstance(given, str | bytes):
+        detail = f"of kind {shown(kind)} {shown(given)} is not an async function or a tenure.Behaviour"
         raise InvalidInput(detail=detail, field="behaviours")
     several: Sequence[Behaviour | BehaviourFunction] = (
         [given] if isinstance(given, Behaviour) or callable(given) else check_value(given, Sequence[Any], "behaviours")

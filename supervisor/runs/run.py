@@ -15,7 +15,7 @@ from uuid import UUID
 
 import trio
 
-from tenure.persistence.model.arguments import check_key
+from tenure.persistence.model.arguments import check_key, names_verbs
 from tenure.persistence.model.lifecycles.lifecycle import LifecycleEvent
 from tenure.persistence.model.values import (
     RunBoundaryReceipt,
@@ -37,6 +37,7 @@ from .work import Work
 
 
 @final
+@names_verbs
 class Run(Work, Addressing, Speaking, Follows):
     """One execution of a behaviour over its batch. Good until the behaviour ends, or the run is dropped; then `RunEnded`.
 

@@ -20,7 +20,7 @@ from .recording.step_terms import (
     Terms,
     read_terms,
 )
-from .resting.turns import Opens, awaited, overloaded, verb_of_run
+from .resting.turns import Opens, awaited, overloaded
 
 T = TypeVar("T")
 T1 = TypeVar("T1")
@@ -123,7 +123,6 @@ class Work:
     ) -> T: ...
 
     @overloaded
-    @verb_of_run
     async def step(
         self,
         name: str,
@@ -195,7 +194,6 @@ class Work:
     ) -> list[T]: ...
 
     @overloaded
-    @verb_of_run
     async def map(
         self,
         name: str,
@@ -253,7 +251,6 @@ class Work:
     async def gather(self, *functions: Side[T]) -> tuple[T, ...]: ...
 
     @overloaded
-    @verb_of_run
     async def gather(self, *functions: Callable[[], Awaitable[Any]]) -> tuple[Any, ...]:
         """Run async functions side by side, each in its own branch, and return what they return, in their order.
 
@@ -268,7 +265,6 @@ class Work:
         return await self._work.parallel.gather(functions)
 
     @awaited
-    @verb_of_run
     async def first(self, *functions: Callable[[], Awaitable[T]]) -> T:
         """Run async functions side by side, each in its own branch, until one has ended: what it returns or raises.
 

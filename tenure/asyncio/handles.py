@@ -7,6 +7,7 @@ from functools import partial
 from typing import Unpack, final
 
 from tenure.persistence.contracts.erasing import Erasure
+from tenure.persistence.model.arguments import names_verbs
 from tenure.persistence.model.values import InputId, LogicalRuntimeId, RuntimeState
 from tenure.portals.portal import Portal
 from tenure.supervisor.accepting.terms import AcceptTerms
@@ -156,6 +157,7 @@ class _Verbs:
 
 
 @final
+@names_verbs
 class Runtime(_Verbs):
     """One runtime that this supervisor owns; see `tenure.Runtime`. What is read here is as last committed."""
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, TypeVar, Unpack, final
 
 from tenure.persistence.contracts.erasing import Erasure
+from tenure.persistence.model.arguments import names_verbs
 from tenure.persistence.model.values import RuntimeState, SessionId
 from tenure.portals.portal import Portal
 from tenure.supervisor.accepting.terms import AcceptTerms
@@ -27,6 +28,7 @@ T = TypeVar("T")
 
 
 @final
+@names_verbs
 class Supervisor(Monitoring):
     """Owns runtimes, from another thread; see `tenure.Supervisor`. Made by `open_supervisor`."""
 

@@ -39,7 +39,7 @@ class NotFound(StoreError):
     message = "there is no {what} {key!r}; {advice}"
     what: str
     key: str
-    advice: str = "check the key"
+    advice: str = "check the id"
 
 
 @final

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, final, overload
 
 import trio
 
+from tenure.persistence.model.arguments import names_verbs
 from tenure.persistence.model.values import LogicalRuntimeId, RuntimeState, SessionId
 from tenure.persistence.seams.hooks import Carry, Hook
 from tenure.portals.portal import Portal
@@ -79,6 +80,7 @@ class _Verbs(Front[H_co]):
 
 
 @final
+@names_verbs
 class Runtime(_Verbs[TrioRuntime]):
     """One runtime that this supervisor owns; see `tenure.Runtime`. What is read here is as last committed."""
 
@@ -150,6 +152,7 @@ class Selection(Front[TrioSelection]):
 
 
 @final
+@names_verbs
 class Supervisor(_Listing):
     """Owns runtimes, from another thread; see `tenure.Supervisor`. Made by `open_supervisor`.
 

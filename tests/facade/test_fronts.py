@@ -88,3 +88,20 @@ def test_every_verb_of_a_facet_is_there(name: str, front: ModuleType) -> None:
 def test_every_facet_of_a_store_is_there(front: ModuleType) -> None:
     assert names(tenure.Store) & OF_THE_FACETS <= OF_THE_FACETS
     assert set(inspect.getsource(front.Store.__init__).replace("self.", " ").split()) >= OF_THE_FACETS
+
+
+@pytest.mark.parametrize("front", [tenure, *FRONTS], ids=lambda front: front.__name__)
+def test_an_error_of_arguments_names_a_verb_as_its_caller_does(front: ModuleType) -> None:
+    handles = {
+        name: "Runtime" if name == "ForeignRuntime" else name for name in (*KINDS, "Run")
+    }  # one may be the other
+    kinds = {name: getattr(front, name) for name in handles if hasattr(front, name)}
+    verbs = {name: {verb: getattr(kind, verb) for verb in names(kind)} for name, kind in kinds.items()}
+    found = {
+        f"{name}.{verb}": function.__qualname__
+        for name, functions in verbs.items()
+        for verb, function in functions.items()
+        if inspect.isfunction(function) and function.__qualname__ not in (f"{name}.{verb}", f"{handles[name]}.{verb}")
+    }
+
+    assert found == {}

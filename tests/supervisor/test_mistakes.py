@@ -14,7 +14,7 @@ import trio.testing
 
 import tenure
 import tenure.asyncio
-from tenure.errors import InvalidInput, Unsupported
+from tenure.errors import InvalidInput, NotFound, Unsupported
 from tests.kit.hosting import (
     host,
     nothing,
@@ -227,6 +227,41 @@ def test_what_stands_around_a_function_of_other_arguments_is_a_behaviour() -> No
         await two(run, run.inputs[0].payload)
 
     assert tenure.Behaviour(around).function is around
+
+
+@pytest.mark.parametrize("given", [3, None, b"reader", "reader"])
+async def test_what_is_given_as_a_behaviour_and_cannot_be_one_is_named_with_its_kind(given: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"of kind 'chat' .* is not an async function or a tenure\.Behaviour"):
+        async with tenure.open_supervisor(":memory:", behaviours={"chat": given}):
+            pytest.fail("it was opened")
+
+
+async def test_a_term_that_no_accept_has_is_named_with_those_that_there_are(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with host(":memory:", {"kind": nothing}) as supervisor:
+        alice = await supervisor.spawn("alice", "kind")
+        verbs: list[Any] = [alice.accept, functools.partial(supervisor.accept, "alice")]
+        for accept in verbs:
+            with pytest.raises(
+                InvalidInput, match=r"an accept has no term 'key'; its terms are .*idempotency_key"
+            ) as no:
+                await accept("hello", key="mail-1")
+            assert no.value.field == "terms"
+        assert (await supervisor.backlog()).inputs == 0
+
+
+async def test_what_is_not_there_is_said_with_what_to_do(autojump_clock: trio.testing.MockClock) -> None:
+    async with host(":memory:", {"kind": nothing}) as supervisor:
+        alice = await supervisor.spawn("alice", "kind")
+        with pytest.raises(NotFound, match=r"check the id$"):
+            await alice.retry("no such input")
+        with pytest.raises(NotFound, match=r"check the key$"):
+            await supervisor.ticket("alice", idempotency_key="no such key")
+        with pytest.raises(NotFound, match=r"check the place$"):
+            await alice.settle_step("main/1", tenure.DidNotRun())
+        with pytest.raises(NotFound, match=r"spawn it, or use find\(\)$"):
+            supervisor.runtime("bob")
 
 
 async def test_what_an_async_function_returned_is_no_behaviour(tmp_path: Path) -> None:

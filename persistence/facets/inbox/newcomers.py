@@ -13,7 +13,7 @@ from tenure.persistence.facets.records import labels, runtimes
 from tenure.persistence.model.labels import Labels
 from tenure.persistence.model.values import LogicalRuntimeId, SessionId
 
-MAKE_IT: Final = "check the id, or give kind= to make it"
+MAKE_IT: Final = "check the id, or give its kind to make it"
 """What to do where there is no runtime that something is for."""
 
 

@@ -122,7 +122,7 @@ _TYPES: Final[Types] = (
 )
 
 
-def load(tx: Transaction, runtime_id: LogicalRuntimeId, advice: str = "check the key") -> RuntimeRecord:
+def load(tx: Transaction, runtime_id: LogicalRuntimeId, advice: str = "check the id") -> RuntimeRecord:
     """The record that this commit has cached. Raises `NotFound`, with this advice."""
     record = tx.record(RECORD, runtime_id, find)
     if record is None:

@@ -68,7 +68,7 @@ def age(statements: Statements | Transaction, kind: str, version: str) -> int | 
 def check_known(tx: Transaction, kind: str | None, version: str) -> None:
     """Raises `NotFound` for a version of a kind that the store has not heard of."""
     if age(tx, kind or "", version) is None:
-        raise NotFound(what=f"version of kind {kind!r}", key=version)
+        raise NotFound(what=f"version of kind {kind!r}", key=version, advice="check the version")
 
 
 def ages(statements: Statements) -> dict[tuple[str, str], int]:

@@ -373,7 +373,7 @@ def carry(tx: Transaction, run: int, into: int) -> int:
 
 
 def _not_in_doubt(place: str) -> NotFound:
-    return NotFound(what="step in doubt", key=place)
+    return NotFound(what="step in doubt", key=place, advice="check the place")
 
 
 def _check_size(tx: Transaction, result: bytes) -> None:

@@ -116,7 +116,7 @@ def rename(tx: Transaction, run: int, old: str, new: str) -> None:
         sealed = seal_of(new, arguments, call_key, result, error, terms=(kind, repeat, status))
         tx.write("restarting.rename", run=run, place=place, new=new, result_digest=sealed)
     if not rows:
-        raise NotFound(what="entry of the run", key=old)
+        raise NotFound(what="entry of the run", key=old, advice="`tenure steps` lists them")
 
 
 def forget(tx: Transaction, run: int, which: str, *, repeat_never: bool) -> None:
@@ -131,7 +131,7 @@ def forget(tx: Transaction, run: int, which: str, *, repeat_never: bool) -> None
     rows = tx.all("restarting.places", run=run)
     found: list[str] = [place for place, name, *_ in rows if which in (place, name)]
     if not sends.forget(tx, run, which) and not found:
-        raise NotFound(what="entry of the run", key=which)
+        raise NotFound(what="entry of the run", key=which, advice="`tenure steps` lists them")
     gone = [row for row in rows if row[0] in found or any(stands_in_entry(row[4] or row[0], place) for place in found)]
     kept = [
         f"{name} at {place}"

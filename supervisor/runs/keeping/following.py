@@ -18,7 +18,7 @@ from tenure.persistence.model.values import check_step_name
 from tenure.persistence.reading.patience import patiently
 from tenure.persistence.store import Store
 from tenure.supervisor.runs.recording.attention import NeedsAttention
-from tenure.supervisor.runs.resting.turns import Opens, awaited, verb_of_run
+from tenure.supervisor.runs.resting.turns import Opens, awaited
 
 
 @final
@@ -94,7 +94,6 @@ class Follows:
         self.abandoned = None if parts.followed is None else parts.followed.reason
 
     @awaited
-    @verb_of_run
     async def recorded(self, name: str) -> tuple[RecordedStep, ...]:
         """What the run whose batch was abandoned has recorded of its steps of this name, in order.
 

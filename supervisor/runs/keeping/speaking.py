@@ -13,7 +13,7 @@ from tenure.supervisor.output.saying import VOICE
 from tenure.supervisor.output.speech import DATA
 from tenure.supervisor.runs.recording.branch import BRANCH, in_a_step
 from tenure.supervisor.runs.recording.entering import Entering
-from tenure.supervisor.runs.resting.turns import Opens, awaited, verb_of_run
+from tenure.supervisor.runs.resting.turns import Opens, awaited
 
 TURN: Final = 64
 """So often a run that emits lets others run. A checkpoint costs what three entries do."""
@@ -29,7 +29,6 @@ class Speaking:
         self._emitted = 0
         self._encode = encode
 
-    @verb_of_run
     async def emit(self, value: object, channel: str = CHANNEL) -> None:
         """Add an entry to the output of this runtime, for those who follow it. Inside steps: `tenure.emit`.
 
@@ -74,7 +73,6 @@ class Speaking:
             await speech.say_when_room(said)
 
     @awaited
-    @verb_of_run
     async def flush(self) -> None:
         """Wait until what this run has emitted is on disk. Raises `RunEnded` where it ends before."""
         await trio.lowlevel.checkpoint()

@@ -65,15 +65,6 @@ def awaited(verb: Verb[R, P, T]) -> Verb[R, P, T]:
     return ask
 
 
-F = TypeVar("F", bound=Callable[..., object])
-
-
-def verb_of_run(verb: F) -> F:
-    """Decorate a verb of `Run` that stands in another class: an error of its arguments names it as its caller does."""
-    verb.__qualname__ = f"Run.{verb.__name__}"
-    return verb
-
-
 def overloaded(verb: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Coroutine[Any, Any, Any]]:
     """`awaited`, of a verb whose overloads say what it takes and gives."""
     return awaited(verb)

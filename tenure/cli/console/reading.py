@@ -209,7 +209,7 @@ async def entry_content(runtime: str, run: str, place: str, opened: Look) -> Run
                     return entry
             if not page:
                 break
-        raise NotFound(what="entry", key=place)
+        raise NotFound(what="entry", key=place, advice="check the place")
 
     return await opened.read(read)
 

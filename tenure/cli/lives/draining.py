@@ -52,7 +52,7 @@ async def _ask(output: Output, target: str, named: str | None, asked: Drain, *, 
         line = _chosen(await _open_hosts(store), named)
         change = AskDrain(incarnation=line.incarnation, drain=asked)
         if not (await store.commit(Commit(changes=(change,)))).values[0]:
-            raise NotFound(what="open host", key=line.incarnation)
+            raise NotFound(what="open host", key=line.incarnation, advice="`tenure hosts` lists them")
         ends = {Drain.DRAINED.value, *ENDS} if asked is Drain.ASKED else {None}
         found: HostLine | None = await _find(store, line)
         while wait and found is not None and found.drain not in ends:
@@ -68,7 +68,7 @@ def _chosen(hosts: list[HostLine], named: str | None) -> HostLine:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise NotFound(what="open host", key=named or "any")
+        raise NotFound(what="open host", key=named or "any", advice="`tenure hosts` lists them")
     detail = f"{len(found)} open hosts are meant; say more of one: {', '.join(each.incarnation for each in found)}"
     raise InvalidInput(detail=detail, field="HOST")
 

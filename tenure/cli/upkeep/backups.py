@@ -148,7 +148,7 @@ def _newest(folder: Path, at: datetime) -> Path:
     with _mapped(folder):
         found = [each for each in _series(folder) if each.name <= at.strftime(_FORM)]
     if not found:
-        raise NotFound(what="backup at or before", key=at.isoformat())
+        raise NotFound(what="backup at or before", key=at.isoformat(), advice="give a later time")
     return found[-1]
 
 

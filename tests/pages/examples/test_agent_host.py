@@ -173,3 +173,22 @@ def test_another_source_under_the_same_database_is_refused(source: Path, tmp_pat
     assert first.returncode == 0, first.stderr
     assert second.returncode == 1
     assert "one.py is not what this --db was given" in second.stderr
+
+
+@pytest.mark.turns(4)
+@pytest.mark.slow
+def test_a_host_that_is_ended_by_sigterm_says_how_to_go_on(tmp_path: Path) -> None:
+    database = tmp_path / "agents.db"
+    command = [sys.executable, str(ROOT / "examples" / "agent_host.py"), "--db", str(database)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(2)]
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=300)
+
+    assert lines[1].startswith("read ")
+    assert process.returncode == 1, errors
+    assert errors == f"HostError: stopped; the same command with --db {database} continues\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -11,6 +12,7 @@ import pytest
 
 import tenure
 from tenure.errors import InvalidInput
+from tenure.persistence.model.numbers import shown
 from tenure.persistence.model.timetable import following, local
 
 ZONES = [
@@ -153,7 +155,8 @@ def test_the_forms_of_cron_that_name_days_of_few_months(expression: str, first: 
     ids=["february", "april", "minute", "seconds", "word", "nothing", "digits", "l-minute", "weekday"],
 )
 def test_an_expression_that_says_no_time_is_invalid(expression: str) -> None:
-    with pytest.raises(InvalidInput):
+    said = "a cron expression has five fields|" + re.escape(f"{shown(expression)} says no time")
+    with pytest.raises(InvalidInput, match=said):
         tenure.Cron(expression)
 
 

@@ -110,7 +110,7 @@ async def test_a_kind_is_compared_and_the_state_of_what_is_there_holds(
     database: Path, autojump_clock: MockClock
 ) -> None:
     async with supervisor(database, {"chat": echo, "other": echo}) as host:
-        with pytest.raises(NotFound, match="give kind= to make it"):
+        with pytest.raises(NotFound, match="give its kind to make it"):
             await host.accept("alice", 1)
         alice = await host.spawn("alice", "chat")
         with pytest.raises(KindMismatch) as refused:

@@ -138,7 +138,7 @@ async def test_a_refused_send_becomes_a_dead_letter_of_its_sender_and_does_not_f
         [refused] = await supervisor.refused_sends("alice")
         assert (refused.target, json.loads(refused.payload), refused.index) == ("bob", payload, 1)
         assert refused.refused
-        assert ("give kind= to make it" in refused.refused) == (why == "unknown")
+        assert ("give its kind to make it" in refused.refused) == (why == "unknown")
         assert await supervisor.read_session("alice") == ["sent"]
         assert await supervisor.read_session("carol") == ["fine"]
         [letter] = await supervisor.dead_letters("alice")
