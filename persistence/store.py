@@ -145,7 +145,8 @@ class Store:
             StoreBroken: The store has stopped, or does so now: an I/O error stops it for reads too.
             Closed: The store was shut down.
             ReadFailed: What is stored is damaged.
-            CannotOpen, NoThread: A further connection is needed, and no file descriptor or thread is left; nothing happened.
+            CannotOpen: A further connection is needed, and cannot be opened.
+            NoDescriptor, NoThread: It is needed, and no file descriptor or thread is left; nothing happened.
             Exception: Whatever the function raises.
 
         Cancellation: comes when the read has ended; reads are short.
@@ -161,7 +162,7 @@ class Store:
 
         Raises:
             StoreBroken, Closed: On entering: the store has stopped, or was shut down.
-            CannotOpen: On entering: no file descriptor is left, for one.
+            CannotOpen, NoDescriptor: On entering: it cannot be opened; no file descriptor is left.
 
         Cancellation: entering may be cancelled; leaving closes the connection.
         """

@@ -43,13 +43,13 @@ class Metrics:
     def read(self) -> tuple[Family, ...]:
         """All of them, as they are now; waits for nothing, and may be called from any thread.
 
-        What is stored was read up to `READ_S` seconds ago; before the first such read it is not among them, and the age of that
-        read is the time for which the host has measured.
+        What is stored was read up to 15 s ago, in a large store up to twenty times as long ago as that read took. Before the
+        first one it is not among them, and the age of that read is the time for which the host has measured.
         """
         return (*self._measures.read(), *_of_writer(self._host), *_of_host(self._host), *self._of_store())
 
     def text(self) -> str:
-        """The same in the exposition format of Prometheus; `CONTENT_TYPE` goes with it."""
+        """The same in the exposition format of Prometheus, to be sent as ``text/plain; version=0.0.4; charset=utf-8``."""
         return exposition(self.read())
 
     async def keep_reading(self) -> None:

@@ -234,10 +234,14 @@ class Supervisor(Owning):
         return await self._host.holds.end(*_one_of(runtime_id, kind))
 
     async def why(self, runtime_id: str) -> dict[str, Any]:
-        """See `StoreReads.why`; also what the run does now that is not on disk, as its host says.
+        """Why a runtime does not run, or at which entry its run stands: the facts that ``tenure why --json`` prints.
 
-        That is: a step that executes, ``freely`` ones too; a step that waits until what is recorded is reached; whether the
-        run waits for a slot (`Behaviour.max_running`). Another host is asked, for `ASK_S` at most.
+        Also what the run does now that is not on disk, as its host says: a step that executes, ``freely`` ones too; a step that
+        waits until what is recorded is reached; whether the run waits for a slot (`Behaviour.max_running`). Another host is
+        asked for that, for 2 s at most; where it says nothing, the answer is what is stored.
+
+        Raises:
+            NotFound: No such runtime.
         """
         told = await super().why(runtime_id)
         actor = self._host.owned.actor(LogicalRuntimeId(runtime_id))

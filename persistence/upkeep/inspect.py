@@ -42,7 +42,7 @@ class RuntimeLine:
         held: Why no run starts, or None.
         owner: Incarnation of the host that has it, or None.
         on_hold: Whether a person keeps it, or its kind, from beginning anything.
-        inputs: How many inputs are unfinished, counted up to `COUNTED`.
+        inputs: How many inputs are unfinished, counted up to 1,000.
         aside: Whether its run is put aside: it waits, and no host has it in memory.
         labels: Its labels, by name; None where they cannot be read.
     """

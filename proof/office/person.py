@@ -24,9 +24,6 @@ EVERY_S: Final = 10.0
 HOLD: Final = 0.3
 """Chance of a look to put something on hold."""
 
-HELD_S: Final = 25.0
-"""Mean seconds for which it stays so."""
-
 FAILED: Final = "budget used up"
 """Why a child is held that needs a person; all else that holds one here is doubt."""
 

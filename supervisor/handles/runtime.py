@@ -117,7 +117,7 @@ class Runtime(Handle):
 
         Args:
             payload: A JSON value, or an instance of the behaviour's payload class; at most `Limits.payload_bytes` encoded.
-            **terms: `idempotency_key`, `lane`, `supersession_key`, `durability`, `policy`, `correlation_id`: see `AcceptTerms`.
+            **terms: `idempotency_key`, `lane`, `at` or `after_s`, `deadline_s` and others: see `AcceptTerms`.
 
         Raises:
             IdempotencyConflict: The key is known with another payload.

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
 
 from .measures import Distribution, Family
-
-CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-"""What a response with this text is sent as."""
 
 
 def exposition(families: Iterable[Family]) -> str:

@@ -143,5 +143,5 @@ class StoreReads(Listing):
         return await read_unowned(self.store, self._offers)
 
     async def backlog(self) -> Backlog:
-        """What waits in the whole store, for any host: it walks every unfinished input."""
+        """What waits in the whole store, for any host: how many inputs, and since when. It walks every unfinished one."""
         return await read_backlog(self.store)

@@ -150,7 +150,8 @@ class Work:
                 recorded entry of the run is reached, so that no step is done twice under another name.
             call: An id of this step in the run, such as that of a model's tool call. Steps that have one may be in flight side
                 by side, and are found by it, in whatever order they are asked for.
-            **terms: How it is tried; see `Terms`.
+            **terms: How it is tried, each with a default: `attempts`, `backoff_s`, `backoff_limit_s`, `timeout_s`, `retry_on`,
+                `on_timeout`, `overlap`, `compare`; the class `Terms` says of each what it is.
 
         Raises:
             StepMismatch: The record has something else there. Holds the runtime.
@@ -216,7 +217,7 @@ class Work:
             items: JSON values.
             repeat: As in `step`.
             limit: How many execute at once; None: all.
-            **terms: How each step is tried; see `Terms`.
+            **terms: How each step is tried; those of `step`.
 
         Raises:
             StepFailed: Of the first item that failed, when all have ended; `others` has those of the rest.

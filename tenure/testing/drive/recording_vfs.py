@@ -125,7 +125,7 @@ class RecordingVfs(apsw.VFS):
         """Open or create a file; one without a name is scratch space and stays off the disk."""
         flags[1] = flags[0]
         if name is None:
-            return _as_vfs_file(_Handle(Disk(), DiskFile(0, b""), 0, None, None))
+            return _as_vfs_file(_Handle(Disk(), DiskFile(0, b""), None, None))
         path = name.filename() if isinstance(name, apsw.URIFilename) else name
         disk, inner = self._find(path, apsw.SQLITE_CANTOPEN)
         file = disk.find(inner)
@@ -140,11 +140,11 @@ class RecordingVfs(apsw.VFS):
         doomed = inner if flags[0] & apsw.SQLITE_OPEN_DELETEONCLOSE else None
         memory = self._mounts.memory_of(disk)
         if memory is None or not flags[0] & apsw.SQLITE_OPEN_MAIN_DB:
-            return _as_vfs_file(_Handle(disk, file, flags[0], folder, doomed))
+            return _as_vfs_file(_Handle(disk, file, folder, doomed))
         if not disk.exists(f"{inner}-shm"):
             with _as_sqlite(apsw.SQLITE_CANTOPEN):
                 _create(disk, f"{inner}-shm")  # the name alone
-        return _SharedHandle(disk, file, flags[0], str(memory / f"{id(disk):x}-{file.number}"))
+        return _SharedHandle(disk, file, str(memory / f"{id(disk):x}-{file.number}"))
 
     def xRandomness(self, numbytes: int) -> bytes:  # noqa: N802
         """Bytes that follow from the seed."""
@@ -189,13 +189,11 @@ class _Handle:
         self,
         disk: Disk,
         file: DiskFile,
-        flags: int,
         unsynced_folder: str | None,
         doomed: str | None,
     ) -> None:
         self._disk = disk
         self._file = file
-        self._flags = flags
         self._unsynced_folder = unsynced_folder
         self._doomed = doomed
 
@@ -272,8 +270,8 @@ class _SharedHandle(_Handle, apsw.VFSFile):  # type: ignore[misc]  # a bytearray
     APSW hands what concerns shared memory to the file that this one inherits from, and all else to the methods of the handle.
     """
 
-    def __init__(self, disk: Disk, file: DiskFile, flags: int, twin: str) -> None:
-        _Handle.__init__(self, disk, file, flags, None, None)
+    def __init__(self, disk: Disk, file: DiskFile, twin: str) -> None:
+        _Handle.__init__(self, disk, file, None, None)
         apsw.VFSFile.__init__(self, "unix", twin, [_TWIN, 0])
 
     def xClose(self) -> None:  # noqa: N802
