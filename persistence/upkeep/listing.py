@@ -215,22 +215,22 @@ def _names(kind: type[InboxLine | HostLine]) -> list[str]:
 
 def keeps_hosts_away(statements: Statements, kind: str | None, *, no_host: bool) -> str:
     """What keeps each host that lives from taking it, by what the hosts say in their rows."""
-    # Cases: there is no host; it has no kind; no host has a behaviour of its kind; of those that have, each drains or owns
-    # as many as it may; one could take it, and has not: it looks in a moment, or lacks the version of its run.
-    hosts = [] if no_host else statements.readable("verification.living_hosts")
+    # Cases: there is no host; none has behaviours, as clients and a command that asks this have none; it has no kind; no host
+    # has a behaviour of its kind; of those that have, each drains or owns as many as it may; one could take it, and has not:
+    # it looks in a moment, or lacks the version of its run.
+    open_hosts = [] if no_host else statements.readable("verification.living_hosts")
+    hosts = [row for row in sound(open_hosts, (int, OPTIONAL_TEXT, OPTIONAL_TEXT)) if read_max_owned(row[1]) != {}]
     if not hosts:
-        return "none has the store open"
+        return "none that has behaviours has the store open" if open_hosts else "none has the store open"
     if kind is None:
-        return f"none of {len(hosts)} that have the store open takes what has no kind"
+        return f"none of {len(hosts)} that have behaviours takes what has no kind"
     able = [
-        (host, bounds[kind], drain)
-        for host, said, drain in sound(hosts, (int, OPTIONAL_TEXT, OPTIONAL_TEXT))
-        if kind in (bounds := read_max_owned(said) or {})
+        (host, bounds[kind], drain) for host, said, drain in hosts if kind in (bounds := read_max_owned(said) or {})
     ]
     if not able:
         known = sorted(_kinds_of(hosts))
         named = f"; they have {', '.join(map(repr, known[:NAMED]))}{' and more' if len(known) > NAMED else ''}"
-        return f"none of {len(hosts)} that have the store open has a behaviour of its kind {kind!r}{named if known else ''}"
+        return f"none of {len(hosts)} that have behaviours has one of its kind {kind!r}{named if known else ''}"
     drain = [host for host, _, said in able if said in (Drain.DRAINS, Drain.DRAINED)]
     full = [most for host, most, _ in able if host not in drain and _is_full(statements, host, kind, most)]
     why = [
