@@ -215,6 +215,8 @@ class Transaction:
         host: Key of this host's row.
         group: Number of the group.
         now: The store's wall clock when the group began, unix seconds.
+        shared_now: As `now`, by the one clock that all hosts read: from group to group that lands alone it never goes back, but
+            where that clock was set back.
         durability: Class of the group, for receipts.
         limits: The store's limits.
         retention: How much output a runtime keeps.
@@ -254,6 +256,7 @@ class Transaction:
         "room",
         "run",
         "savepoints",
+        "shared_now",
         "write",
     )
 
@@ -275,7 +278,7 @@ class Transaction:
         self.insert_all = connection.insert_all
         self.key = connection.key
         self.host = self.group = 0
-        self.now = 0.0
+        self.now = self.shared_now = 0.0
         self.durability = DurabilityClass.MEMORY
         self.limits = limits
         self.retention = retention
@@ -290,11 +293,21 @@ class Transaction:
         self._asked: list[Place] = []
         self._dirty: dict[Place, Callable[[], None]] = {}
 
-    def begin(self, host: int, group: int, now: float, durability: DurabilityClass, *, savepoints: bool) -> None:
+    def begin(
+        self,
+        host: int,
+        group: int,
+        now: float,
+        shared_now: float | None,
+        durability: DurabilityClass,
+        *,
+        savepoints: bool,
+    ) -> None:
         """A group has begun. What a commit of an earlier one had is gone: it has ended, or `forget` was called."""
         self.host = host
         self.group = group
         self.now = now
+        self.shared_now = now if shared_now is None else shared_now
         self.durability = durability
         self.savepoints = savepoints
         if self.room:
@@ -307,7 +320,7 @@ class Transaction:
     def follow(self, group: Transaction) -> None:
         """A strand, from `beside`, of this group: whatever it had of an earlier one is gone."""
         self.forget()
-        self.begin(group.host, group.group, group.now, group.durability, savepoints=group.savepoints)
+        self.begin(group.host, group.group, group.now, group.shared_now, group.durability, savepoints=group.savepoints)
         self.room = group.room
 
     def record(self, kind: str, key: K, load: Callable[[Transaction, K], T]) -> T:

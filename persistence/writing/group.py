@@ -257,7 +257,7 @@ class GroupRunner:
                 self._check_lost()
                 raise Closed(what="store")  # noqa: TRY301 - one way out for whatever ends the whole try
             durability = self._durability if self._always_synced or not synced else DurabilityClass.DISK
-            tx.begin(host.host, group, begun.now, durability, savepoints=order.savepoints)
+            tx.begin(host.host, group, begun.now, begun.shared_now, durability, savepoints=order.savepoints)
             self._leaves_to_index = self._refuses_at_once and not order.savepoints and group >= self._looks_until
             self._carry_out(commits, waiting, outcomes, order)
             self._current = None

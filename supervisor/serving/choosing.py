@@ -59,7 +59,7 @@ class Choosing:
         self._resting: dict[SessionId, float] = {}
         self._unreadable: set[SessionId] = set()
         self._due_ms: int | None = None
-        self._rate_until_ms: int | None = None
+        self._rate_by = 0.0
         self._look_at = self._look_by = 0.0
         self._stale, self._looking = True, False
         self._news = trio.Event()
@@ -221,9 +221,9 @@ class Choosing:
         """Its head could not be claimed."""
         self._resting[session_id] = trio.current_time() + REST_S
 
-    def hold_back(self, until_ms: int) -> None:
-        """The rate lets nothing begin before this time."""
-        self._rate_until_ms = until_ms
+    def hold_back(self, wait_s: float) -> None:
+        """The rate lets nothing begin for so long, as it stands: another host may set it, and someone the clock it goes by."""
+        self._rate_by = trio.current_time() + min(wait_s, LOOK_AGAIN_S)
         self._stale = True
 
     # What they ask
@@ -273,7 +273,7 @@ class Choosing:
 
     def _take(self) -> Head | None:
         """The head that has waited longest, of those that may be taken now."""
-        if self._rate_left_s() > 0:
+        if self._rate_left_s():
             return None
         left: list[Head] = []
         taken: Head | None = None
@@ -296,14 +296,8 @@ class Choosing:
         return not on_trial and not working and self._resting.get(head.session_id, 0.0) <= trio.current_time()
 
     def _rate_left_s(self) -> float:
-        """Seconds until the rate lets the next begin; never more than its time, wherever the wall clock was set."""
-        if self._rate_until_ms is None:
-            return 0.0
-        left_ms = self._rate_until_ms - self._wall_clock() * 1000
-        if not 0 < left_ms <= self._terms.rate_ms:
-            self._rate_until_ms = None
-            return 0.0
-        return left_ms / 1000
+        """Seconds until the rate is asked again."""
+        return max(self._rate_by - trio.current_time(), 0.0)
 
     async def _wait(self) -> None:
         """Wait until there may be something to take."""

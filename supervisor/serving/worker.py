@@ -123,8 +123,8 @@ class Worker:
             choosing.claimed(session_id, served)
         else:
             choosing.missed(session_id)
-            if served is not None and served.rate_until is not None:
-                choosing.hold_back(served.rate_until)
+            if served is not None and served.rate_wait_ms is not None:
+                choosing.hold_back(served.rate_wait_ms / 1000)
             elif served is None or choosing.is_alone(session_id):  # else those beside it have what may be had
                 choosing.rest(session_id)
         self._served = served

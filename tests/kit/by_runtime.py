@@ -33,7 +33,7 @@ class ByRuntimeWriter:
     def begin(self, group: Group, /) -> Begun:
         begun = self._writer.begin(group)
         self._named = sorted({*group.written, *group.reached, *group.moved})
-        return Begun(alive=begun.alive, now=begun.now, versions=self._versions())
+        return Begun(alive=begun.alive, now=begun.now, shared_now=begun.shared_now, versions=self._versions())
 
     def commit(self) -> dict[str, int]:
         versions = self._versions()

@@ -36,9 +36,9 @@ class PostgresDoor:
         self._target = target_of(target)
         self._options = postgres_options(seams)
         self.limits = limits if limits.verdict_s is not None else evolve(limits, verdict_s=VERDICT_S)
-        self._clock = ServerClock()
         # A clock that was given is that of a proof, and decides.
-        self.seams = evolve(seams, wall_clock=self._clock) if seams.wall_clock is time.time else seams
+        self._clock = ServerClock(decides=seams.wall_clock is time.time)
+        self.seams = evolve(seams, wall_clock=self._clock) if self._clock.decides else seams
 
     @property
     def place(self) -> str:

@@ -177,29 +177,29 @@ class Writer:
         now = read_clock(self._wall_clock)
         self._group = group
         wanted = self._keys.begin()
-        reached = group.reached
+        reached, alone = group.reached, not group.names_all
         named = sorted({*group.written, *reached, *group.moved})
         who: dict[str, SqlValue] = {"host": group.host, "incarnation": group.incarnation}
         when = {"group_number": group.number, "lease_until": now + self._limits.lease_s}
         begins = self._command("ownership.begin_group", who | when)
         # The lock comes first: the first statement of a group reads what is there once it has it.
-        commands = [_BEGIN, SIDE_BY_SIDE if group.names_all else ALONE, begins]
+        commands = [_BEGIN, ALONE if alone else SIDE_BY_SIDE, begins]
         self._named = {"ids": array_of(named)}
         if named:
             commands += [command("locks", LOCK, self._named), command("versions", VERSIONS, self._named)]
         checked = len(commands)
-        times = [_TIME] if self._clock.is_due else []
+        times = [_TIME] if alone or self._clock.is_due else []
         commands += [*self._standbys.asks, *times, *[asked for _, asked in wanted]]
         answers = self._flush(commands)
         timed = checked + len(self._standbys.asks)
         self._standbys.begun(answers[checked:timed])
-        for answer in answers[timed : timed + len(times)]:
-            self._clock.answered(asked_at, int(answer.rows()[0][0]))
+        shown = self._clock.heard(asked_at, answers[timed : timed + len(times)])
         for (table, _), answer in zip(reversed(wanted), reversed(answers), strict=False):
             self._keys.take(table, answer)
         versions: Mapping[str, int] = versions_in(answers[4]) if named else {}
         others = elsewhere(answers[3].rows(), reached, group.host) if reached else NOWHERE
-        return Begun(alive=answers[2].count > 0, now=now, versions=versions, elsewhere=others)
+        shared = shown if alone and self._clock.decides else None
+        return Begun(alive=answers[2].count > 0, now=now, shared_now=shared, versions=versions, elsewhere=others)
 
     @property
     def side_by_side(self) -> Callable[[Sequence[Strand]], None] | None:

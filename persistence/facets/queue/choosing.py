@@ -151,7 +151,7 @@ def take(
     keys = tuple([batch.enqueue_seq for batch in given])
     fence = taken[0].fence + 1
     claim_id = f"qwc:{keys[0]}:{fence}"
-    now_ms = int(tx.now * 1000)
+    now_ms = int(tx.shared_now * 1000)
     made = StoredClaim(
         claim=tx.key("queue_claims"),
         session_id=session_id,

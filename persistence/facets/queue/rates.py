@@ -1,12 +1,14 @@
 """How often work may begin, over all hosts: a rate under a name, and a row for each start within its time (design §10).
 
 At most `starts` begin in any `per_ms`: a further one waits until the start so many places before it is that old. It is judged
-by the wall clock that every host of the store shares; starts that lie ahead were stored before that was set back, and count as
-of now.
+by one wall clock (`Transaction.shared_now`), which every host reads when no other group is on its way: starts that lie ahead
+were stored before that was set back, and count as of now. A start is taken for a part of a millisecond later than it was, and
+what comes after it for as much earlier: never are two a little too close.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Final, final
 
 from attrs import frozen
@@ -91,23 +93,23 @@ def load(statements: Statements, rate: int) -> StoredRate | None:
     return None if row is None else _decode(row)
 
 
-def wait_until(tx: Transaction, rate: StoredRate) -> int | None:
-    """When the next start may be, unix milliseconds; None: now."""
-    now_ms = int(tx.now * 1000)
-    for place, _ in _starts(tx, rate.rate, "rates.ahead", now_ms=now_ms):
-        tx.write("rates.set_start", **_start(rate.rate, place, now_ms))
+def wait_ms(tx: Transaction, rate: StoredRate) -> int | None:
+    """Milliseconds until the next start may be, at most the time of the rate; None: it may be now."""
+    now_ms, latest_ms = int(tx.shared_now * 1000), math.ceil(tx.shared_now * 1000)
+    for place, _ in _starts(tx, rate.rate, "rates.ahead", now_ms=latest_ms):
+        tx.write("rates.set_start", **_start(rate.rate, place, latest_ms))
     oldest = tx.one("rates.start", rate=rate.rate, place=_last(tx, rate.rate) - rate.starts + 1)
     if oldest is None:
         return None
-    started_at = _decode_start(oldest, rate.rate)[1]
-    return started_at + rate.per_ms if started_at + rate.per_ms > now_ms else None
+    left_ms = _decode_start(oldest, rate.rate)[1] + rate.per_ms - now_ms
+    return left_ms if left_ms > 0 else None
 
 
 def start(tx: Transaction, rate: StoredRate) -> None:
     """Count a start, and forget those that no longer count."""
-    now_ms = int(tx.now * 1000)
+    now_ms, latest_ms = int(tx.shared_now * 1000), math.ceil(tx.shared_now * 1000)
     place = _last(tx, rate.rate) + 1
-    tx.write("rates.insert_start", **_start(rate.rate, place, now_ms))
+    tx.write("rates.insert_start", **_start(rate.rate, place, latest_ms))
     tx.write("rates.forget", rate=rate.rate, place=place - rate.starts, before=now_ms - rate.per_ms)
 
 
@@ -177,7 +179,7 @@ def _idle(statements: Statements, after: int, count: int, ages: Ages) -> tuple[i
 
 
 def _prune(tx: Transaction, change: PruneRates) -> int:
-    bounds = {"before": int(change.before * 1000), "now_ms": int(tx.now * 1000)}
+    bounds = {"before": int(change.before * 1000), "now_ms": int(tx.shared_now * 1000)}
     gone = 0
     for rate in change.rates:
         with spared():

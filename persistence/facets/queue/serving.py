@@ -71,7 +71,7 @@ class Served:
         seen: The claims on work of the session that hold, for the observer.
         attempts: Attempts of what was claimed that failed before.
         crashes: Those whose worker died.
-        rate_until: When the rate lets the next begin, unix milliseconds, where that was in the way.
+        rate_wait_ms: Milliseconds until the rate lets the next begin, where that was in the way; never more than its time.
         following: The first batch of the session that is not claimed, and due, where that was asked for and there is one.
         kept: How many places of the session are kept by claims of other hosts, and by work that waits for its next attempt.
     """
@@ -80,7 +80,7 @@ class Served:
     seen: tuple[StoredClaim, ...] = field(default=(), repr=False)
     attempts: int = 0
     crashes: int = 0
-    rate_until: int | None = None
+    rate_wait_ms: int | None = None
     following: Head | None = None
     kept: int = 0
 
@@ -151,9 +151,9 @@ def _start(
         return Served(seen=holding)
     rate = None if change.rate is None else rates.find_or_set(tx, change.rate)
     if rate is not None:
-        rate_until = rates.wait_until(tx, rate)
-        if rate_until is not None:
-            return Served(seen=holding, rate_until=rate_until)
+        rate_wait_ms = rates.wait_ms(tx, rate)
+        if rate_wait_ms is not None:
+            return Served(seen=holding, rate_wait_ms=rate_wait_ms)
         rates.start(tx, rate)
     made, given = choosing.take(tx, change.session_id, taken, owner_id=change.owner_id, ttl_ms=change.ttl_ms)
     return Served(

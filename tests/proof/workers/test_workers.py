@@ -39,10 +39,10 @@ def no_claim_holds(patch: pytest.MonkeyPatch) -> None:
 
 
 def the_rate_is_not_asked(patch: pytest.MonkeyPatch) -> None:
-    def wait_until(_tx: object, _rate: object) -> None:
+    def wait_ms(_tx: object, _rate: object) -> None:
         """Nothing is waited for."""
 
-    patch.setattr(rates, "wait_until", wait_until)
+    patch.setattr(rates, "wait_ms", wait_ms)
 
 
 def no_attempt_is_the_first_of_several(patch: pytest.MonkeyPatch) -> None:

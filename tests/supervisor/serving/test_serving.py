@@ -284,8 +284,9 @@ async def test_no_more_begin_in_a_time_than_the_rate_says_over_all_hosts_and_res
     assert noting.at[-1] - began == pytest.approx(180.0, abs=1.0), "and it waits no longer than it has to"
 
 
+@pytest.mark.parametrize("back_s", [20.0, 3_600.0, 86_400.0])
 async def test_a_rate_waits_at_most_its_time_where_the_clock_was_set_back(
-    database: Path, autojump_clock: MockClock
+    database: Path, autojump_clock: MockClock, back_s: float
 ) -> None:
     noting, set_back = Noting(), [0.0]
     seams = attrs.evolve(worlds.Host().seams, wall_clock=lambda: 1_700_000_000.0 + trio.current_time() - set_back[0])
@@ -294,7 +295,7 @@ async def test_a_rate_waits_at_most_its_time_where_the_clock_was_set_back(
             await queue(supervisor, "one", "two")
             async with serving(supervisor, noting, rate=(1, 30.0)):
                 await trio.sleep(1.0)
-                set_back[0] = 86_400.0
+                set_back[0] = back_s
                 await served(supervisor)
 
     assert 29.0 <= noting.at[1] - noting.at[0] <= 40.0

@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from tenure import (
     DeliveryPolicy,
@@ -19,7 +20,7 @@ from tenure import (
 )
 from tenure.persistence.contracts.queued.serving import Serving
 from tenure.persistence.facets.queue.rates import SetRate
-from tenure.persistence.facets.queue.serving import ServeNext
+from tenure.persistence.facets.queue.serving import Served, ServeNext
 from tenure.persistence.store import ground_of
 from tenure.persistence.upkeep.verify_store import verify_part
 from tests.kit.shares import TURN, share
@@ -95,6 +96,12 @@ def _next(name: str) -> ServeNext:
     )
 
 
+async def _refused(store: Store, name: str) -> Served:
+    """The rate lets it claim nothing; for how long is rounded, as that is less by each moment."""
+    served = await Serving(ground_of(store)).claim(_next(name))
+    return served if served.rate_wait_ms is None else evolve(served, rate_wait_ms=round(served.rate_wait_ms, -9))
+
+
 def _rate(name: str) -> SetRate:
     return SetRate(name=name, starts=1, per_ms=2**50)
 
@@ -110,7 +117,7 @@ async def answers(store: Store, name: str) -> dict[str, Any]:
         "claimed": lambda: queue.claim_ready_queued_work_by_batch_ids(name, "w", boundary, 1, [own]),
         "cancel": lambda: queue.cancel_queued_work_batch(name, own),
         "failed": lambda: queue.list_failed_queued_work(f"{name} bench"),
-        "serve": lambda: Serving(ground_of(store)).claim(_next(name)),  # the rate lets it claim nothing
+        "serve": lambda: _refused(store, name),
     }
     return await answers_of(calls)
 

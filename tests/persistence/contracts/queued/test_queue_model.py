@@ -604,7 +604,7 @@ class QueueMachine(RuleBasedStateMachine):
                 )
             )
             self.handed += [] if served.claim is None else [served.claim]
-            until = None if served.rate_until is None else served.rate_until / 1000
+            until = None if served.rate_wait_ms is None else now + served.rate_wait_ms / 1000
             return None if served.claim is None else served.claim.claim_id, served.attempts, until
 
         model = partial(

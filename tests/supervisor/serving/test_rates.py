@@ -1,0 +1,101 @@
+"""A stored rate goes by one clock for all hosts, and what waits for it asks now and then, whatever stands stored."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+import tenure
+from tenure.persistence.contracts.queued.serving import Serving
+from tenure.persistence.facets.queue.rates import SetRate
+from tenure.persistence.facets.queue.serving import Served, ServeNext
+from tenure.persistence.store import ground_of
+from tenure.testing.observing import inside_of
+from tests.kit import postgres
+from tests.kit.hosting import host
+from tests.kit.seen import open_seen_store
+from tests.kit.serving import Noting, draft, put, queue, served, serving
+
+PER_MS = 100
+APART_S = 0.08
+"""By so much the clock of a host is wrong: less than that for which it is set."""
+
+
+@pytest.fixture
+def server() -> Generator[str]:
+    postgres.needs_server()
+    url = postgres.new_database()
+    yield url
+    postgres.drop([postgres.name_of(url)])
+
+
+def set_wrong(store: tenure.Store, seconds: float) -> None:
+    writer: Any = vars(inside_of(store))["_connection"]
+    writer._clock._offset_s += seconds
+
+
+@pytest.mark.postgres
+async def test_hosts_of_one_server_whose_clocks_are_apart_share_one_rate(server: str) -> None:
+    rate = SetRate(name="r", starts=1, per_ms=PER_MS)
+    began: list[tuple[float, int, float]] = []
+    async with open_seen_store(server) as one, open_seen_store(server) as other:
+        await put(one, *[draft(f"{n}", session=f"s{n}") for n in range(8)])
+        set_wrong(one, APART_S)
+        set_wrong(other, -APART_S)
+        workers = [Serving(ground_of(one)), Serving(ground_of(other))]
+        with trio.fail_after(30):
+            while len(began) < 8:
+                for worker in workers:
+                    asked = ServeNext(
+                        session_id=f"s{len(began)}",
+                        owner_id="w",
+                        ttl_ms=60_000,
+                        count=1,
+                        per_session=1,
+                        max_crashes=5,
+                        rate=rate,
+                    )
+                    before = time.time()
+                    claim = (await worker.claim(asked)).claim
+                    if claim is not None:
+                        began.append((before, claim.claimed_at_epoch_ms, time.time()))
+                        if len(began) == 8:
+                            break
+
+    for before, at_ms, after in began:
+        assert int(before * 1000) <= at_ms <= after * 1000, "the server's time, within the commit"
+    assert min(later - at for (_, at, _), (_, later, _) in pairwise(began)) >= PER_MS, began
+
+
+async def test_a_rate_that_another_host_stored_with_a_longer_time_is_asked_now_and_then_and_one_that_it_frees_soon(
+    database: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, asked = Serving.claim, 0
+
+    async def counted(self: Serving, change: ServeNext) -> Served:
+        nonlocal asked
+        asked += 1
+        assert asked < 30, "it waits, and does not spin"
+        return await claim(self, change)
+
+    noting = Noting()
+    monkeypatch.setattr(Serving, "claim", counted)
+    async with host(database, {}) as supervisor:
+        await queue(supervisor, "one", "two", "three")
+        async with serving(supervisor, noting, rate=(1, 1.0)):
+            await trio.sleep(0.5)
+            other = Serving(ground_of(supervisor.store))
+            await other.set_rate(SetRate(name="prefix:", starts=1, per_ms=86_400_000))
+            await trio.sleep(100.0)
+            assert noting.begun == ["one"]
+            await other.set_rate(SetRate(name="prefix:", starts=10, per_ms=1_000))
+            await trio.sleep(10.0)
+            assert noting.begun == ["one", "two", "three"]
+            await served(supervisor)
