@@ -195,12 +195,10 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True):
         alive: Whether the host's row is neither closed nor lost. Only then were number and lease written, and only then may
             anything be written in this transaction.
         now: The store's wall clock, unix seconds: that of the group's rows.
-        shared_now: The same time by the one clock that all hosts read, where that is another one: read after every group that
-            landed before, where none lands beside this one. None: `now` is that.
+        shared_now: The same by a clock of all hosts, read after all that landed before a group that lands alone; None: `now`.
         versions: Where they are what `WriteConnection.commit` returned last, no other connection has committed since, and what
-            was cached then still holds. One number speaks for the whole database. Numbers by runtime speak for the runtimes
-            that the group names, each for itself, and for nothing else. An engine that cannot know never gives the same
-            number twice.
+            was cached then still holds. One number speaks for the whole database. Numbers by runtime speak each for one that
+            the group names, and for nothing else. An engine that cannot know never gives the same number twice.
         elsewhere: Of the runtimes that the group reaches those that its host does not own, with the host that does, or None.
             Empty from an engine whose hosts give no hints.
     """

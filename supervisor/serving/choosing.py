@@ -313,9 +313,9 @@ class Choosing:
 
     def _waits(self, now: float) -> Sequence[float]:
         """Seconds until something may be there that rings no bell."""
+        if self._stale:  # what is due by now, or has lapsed, only a look finds: it is not to be waited for once more
+            return [self._look_at - now, *[until - now for until in self._resting.values() if until > now]]
         waits = [until - now for until in self._resting.values()]
-        if self._stale:
-            waits.append(self._look_at - now)
         if self._due_ms is not None:
             waits.append(self._due_ms / 1000 - self._wall_clock())
         lapse_s = self._serving.next_lapse_s()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import attrs
 import pytest
 import trio
 from trio.testing import MockClock
@@ -11,8 +12,9 @@ from trio.testing import MockClock
 import tenure
 from tenure.errors import Contended
 from tenure.persistence.contracts.queued.serving import Serving
+from tenure.persistence.facets.queue.heads import Heads
 from tests.kit.hosting import host
-from tests.kit.serving import Noting, queue, served, serving, texts_of
+from tests.kit.serving import Noting, draft, put, queue, served, serving, texts_of
 
 ONCE = tenure.RestartPolicy(max_attempts=1)
 
@@ -86,3 +88,31 @@ async def test_a_read_that_fails_while_a_lost_claim_is_looked_for_is_tried_again
             await served(supervisor, "t")
 
     assert noting.done == ["next"]
+
+
+async def test_who_waits_for_the_next_of_two_slow_looks_sleeps(
+    database: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where very many sessions have queued work a look is long, and the next one comes ten times as long after it."""
+    look, next_lapse_s, asked = Serving.look, Serving.next_lapse_s, 0
+
+    async def slow(self: Serving, sessions: str, per_session: int) -> Heads:
+        await trio.sleep(1.0)
+        return await look(self, sessions, per_session)
+
+    def counted(self: Serving) -> float | None:
+        nonlocal asked
+        asked += 1
+        return next_lapse_s(self)
+
+    noting = Noting()
+    monkeypatch.setattr(Serving, "look", slow)
+    monkeypatch.setattr(Serving, "next_lapse_s", counted)
+    async with host(database, {}) as supervisor:
+        due_ms = int(supervisor.store.seams.wall_clock() * 1000) + 3_000
+        await put(supervisor.store, attrs.evolve(draft("due"), available_at_ms=due_ms))
+        async with serving(supervisor, noting):
+            await served(supervisor)
+
+    assert noting.done == ["due"]
+    assert asked < 50

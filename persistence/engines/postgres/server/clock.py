@@ -30,7 +30,7 @@ class ServerClock:
     """Shows the server's time, unix seconds; before the first answer that of this machine. It may be read from any thread.
 
     Attributes:
-        decides: Whether times that are stored are the server's; not where a store was opened with a clock of its own.
+        decides: Whether times that are stored are the server's; not where the store was given a clock.
     """
 
     __slots__ = ("_asked_at", "_boot_clock", "_offset_s", "decides")
