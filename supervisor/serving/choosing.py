@@ -221,10 +221,15 @@ class Choosing:
         """Its head could not be claimed."""
         self._resting[session_id] = trio.current_time() + REST_S
 
-    def hold_back(self, wait_s: float) -> None:
-        """The rate lets nothing begin for so long, as it stands: another host may set it, and someone the clock it goes by."""
+    def hold_back(self, head: Head, wait_s: float) -> None:
+        """The rate lets nothing begin for so long, as it stands: another host may set it, and someone the clock it goes by.
+
+        The head that was not claimed for it keeps its place: the next look may be far.
+        """
         self._rate_by = trio.current_time() + min(wait_s, LOOK_AGAIN_S)
         self._stale = True
+        if head.session_id not in self._heads:
+            self._push(head)
 
     # What they ask
 

@@ -79,6 +79,7 @@ class Worker:
     def __init__(self, shop: Shop, head: Head) -> None:
         """Take a head that was begun."""
         self._shop = shop
+        self._head = head
         self._begun = [head.session_id]
         self._asked: SessionId | None = head.session_id
         self._on_trial = head.suspect
@@ -124,7 +125,7 @@ class Worker:
         else:
             choosing.missed(session_id)
             if served is not None and served.rate_wait_ms is not None:
-                choosing.hold_back(served.rate_wait_ms / 1000)
+                choosing.hold_back(self._head, served.rate_wait_ms / 1000)  # under a rate no worker goes on to another
             elif served is None or choosing.is_alone(session_id):  # else those beside it have what may be had
                 choosing.rest(session_id)
         self._served = served

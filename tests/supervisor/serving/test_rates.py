@@ -14,6 +14,7 @@ from trio.testing import MockClock
 
 import tenure
 from tenure.persistence.contracts.queued.serving import Serving
+from tenure.persistence.facets.queue.heads import Heads
 from tenure.persistence.facets.queue.rates import SetRate
 from tenure.persistence.facets.queue.serving import Served, ServeNext
 from tenure.persistence.store import ground_of
@@ -99,3 +100,25 @@ async def test_a_rate_that_another_host_stored_with_a_longer_time_is_asked_now_a
             await trio.sleep(10.0)
             assert noting.begun == ["one", "two", "three"]
             await served(supervisor)
+
+
+async def test_the_session_that_the_rate_kept_waiting_goes_first_though_the_next_look_is_far(
+    database: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = Serving.look
+
+    async def slow(self: Serving, sessions: str, per_session: int) -> Heads:
+        await trio.sleep(5.0)  # of very many sessions; the next comes ten times as long after it
+        return await look(self, sessions, per_session)
+
+    noting = Noting()
+    monkeypatch.setattr(Serving, "look", slow)
+    async with host(database, {}) as supervisor:
+        for name in "abcdef":
+            await queue(supervisor, name, session=name)
+            await trio.sleep(0.1)
+        async with serving(supervisor, noting, rate=(1, 2.0)):
+            await served(supervisor, *"abcdef")
+
+    assert noting.begun == [*"abcdef"]
+    assert noting.at[-1] - noting.at[0] == pytest.approx(10.0, abs=0.1)
