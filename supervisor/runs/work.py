@@ -232,6 +232,9 @@ class Work:
         return await self._work.parallel.map(name, sides, how, limit)
 
     @overload
+    async def gather(self) -> tuple[()]: ...
+
+    @overload
     async def gather(self, f1: Side[T1], /) -> tuple[T1]: ...
 
     @overload
@@ -249,7 +252,9 @@ class Work:
     ) -> tuple[T1, T2, T3, T4, T5]: ...
 
     @overload
-    async def gather(self, *functions: Side[T]) -> tuple[T, ...]: ...
+    async def gather(
+        self, f1: Side[T], f2: Side[T], f3: Side[T], f4: Side[T], f5: Side[T], f6: Side[T], /, *more: Side[T]
+    ) -> tuple[T, ...]: ...
 
     @overloaded
     async def gather(self, *functions: Callable[[], Awaitable[Any]]) -> tuple[Any, ...]:

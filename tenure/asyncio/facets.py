@@ -23,16 +23,16 @@ from tenure.supervisor.handles.schedules import Schedules as TrioSchedules
 
 from .reading import EventLog, Events
 
-C = TypeVar("C")
+C_co = TypeVar("C_co", covariant=True)
 P = ParamSpec("P")
 S = TypeVar("S")
 T = TypeVar("T")
 
 
-class _Front(Front[C]):
+class _Front(Front[C_co]):
     """What stands in asyncio for a contract."""
 
-    def __init__(self, portal: Portal, behind: C) -> None:
+    def __init__(self, portal: Portal, behind: C_co) -> None:
         """Bind it to the way to it."""
         self.portal = portal
         self.behind = behind
@@ -42,10 +42,10 @@ class _Front(Front[C]):
         return await self.portal.call(function)
 
 
-class _Near(_Front[C], Near[C]):
+class _Near(_Front[C_co], Near[C_co]):
     """What stands in asyncio for a contract whose verbs run on the loop, but for some."""
 
-    def __init__(self, portal: Portal, behind: C, near: C) -> None:
+    def __init__(self, portal: Portal, behind: C_co, near: C_co) -> None:
         """Bind it to the contract over there, and to the same one on this side."""
         super().__init__(portal, behind)
         self.near = near

@@ -35,6 +35,7 @@ from .cancelling import DUE, raise_what_is_due
 from .gathered import Gathered
 
 C = TypeVar("C")
+C_co = TypeVar("C_co", covariant=True)
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -257,20 +258,20 @@ class Portal:
         return self._why_closed
 
 
-class Front(ABC, Generic[C]):
+class Front(ABC, Generic[C_co]):
     """An asyncio object whose verbs are those of an object of the trio thread."""
 
-    behind: C
+    behind: C_co
 
     @abstractmethod
     async def _reach(self, function: Callable[[], Awaitable[T]]) -> T:
         """Have a trio function called in the trio thread."""
 
 
-class Near(Generic[C]):
+class Near(Generic[C_co]):
     """An object with a contract whose verbs run outside of the trio thread; see `outside`."""
 
-    near: C
+    near: C_co
 
 
 def here(

@@ -83,10 +83,10 @@ def verb(method: Callable[Concatenate[C, P], Awaitable[T]]) -> Callable[Concaten
     return wait
 
 
-class Near(Front[C]):
+class Near(Front[C_co]):
     """A thing whose verbs run in the caller's thread, over a contract on this side, but for some."""
 
-    def __init__(self, portal: Portal, behind: C, near: C) -> None:
+    def __init__(self, portal: Portal, behind: C_co, near: C_co) -> None:
         """Bind it to the contract over there, and to the same one on this side."""
         super().__init__(portal, behind)
         self._near = near

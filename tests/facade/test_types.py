@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import subprocess
@@ -10,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+import tenure.asyncio
+import tenure.sync
 
 ROOT = Path(__file__).parents[2]
 
@@ -83,6 +87,13 @@ async def order(run: tenure.Run) -> None:
     reveal_type(five)  # tuple[int, str, int, str, Page]
     many = await run.gather(*[number] * 7)
     reveal_type(many)  # tuple[int, ...]
+    seven = await run.gather(number, number, number, number, number, number, number)
+    reveal_type(seven)  # tuple[int, ...]
+    none = await run.gather()
+    reveal_type(none)  # tuple[()]
+    seen, counted = await run.gather(partial(look, "Kiel"), number)
+    reveal_type(seen)  # dict[str, Any]
+    reveal_type(counted)  # int
     winner = await run.first(number, number)
     reveal_type(winner)  # int
 
@@ -94,6 +105,16 @@ async def order(run: tenure.Run) -> None:
     await run.step("count", "count", "a", repeat="freely")  # error
     await run.gather(number())  # error
     await run.map("count", count, 7, repeat="freely")  # error
+
+
+async def on_the_loop(run: tenure.asyncio.Run) -> None:
+    seen, counted = await run.gather(lambda: run.step("look", look, "Kiel", repeat="freely"), number)
+    reveal_type(seen)  # dict[str, Any]
+    reveal_type(counted)  # int
+    child = await run.spawn(None, "order")
+    reveal_type(child)  # LogicalRuntimeId
+    run.send(child, "a")
+    await run.emit(await run.ask(child, "a"))
 
 
 def not_async(run: tenure.Run) -> None: ...
@@ -115,6 +136,18 @@ def expected() -> dict[int, str]:
     return found
 
 
+def verbs_of_fronts() -> str:
+    """Code that has each verb of each class for a program on asyncio, or without a loop."""
+    lines = ["import tenure.asyncio", "import tenure.sync"]
+    for module in (tenure.asyncio, tenure.sync):
+        for name, each in inspect.getmembers(module, inspect.isclass):
+            verbs = [verb for verb in dir(each) if not verb.startswith("_")]
+            if name in module.__all__ and verbs:
+                lines.append(f"def of_{len(lines)}(front: {module.__name__}.{name}) -> None:")
+                lines += [f"    front.{verb}" for verb in verbs]
+    return "\n".join(lines)
+
+
 @pytest.fixture
 def user_file(tmp_path: Path) -> Path:
     path = tmp_path / "user_code.py"
@@ -130,8 +163,12 @@ def run(*command: str) -> str:
 @pytest.mark.turns(4)
 @pytest.mark.slow
 def test_mypy_infers_what_steps_return_and_finds_what_is_wrong(user_file: Path, tmp_path: Path) -> None:
-    checked = run(sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), str(user_file))
+    verbs = tmp_path / "verbs.py"
+    verbs.write_text(verbs_of_fronts())
+    cache = str(tmp_path / "cache")
+    checked = run(sys.executable, "-m", "mypy", "--strict", "--cache-dir", cache, str(user_file), str(verbs))
 
+    assert "verbs.py" not in re.sub(r".* Missing type arguments .*", "", checked), checked
     said: dict[int, str] = {}
     for line in checked.splitlines():
         match = re.match(r".*user_code\.py:(\d+): (error|note): (.*)", line)
@@ -139,7 +176,9 @@ def test_mypy_infers_what_steps_return_and_finds_what_is_wrong(user_file: Path, 
             continue
         revealed = re.search(r'Revealed type is "(.*)"', match[3])
         if revealed is not None:
-            said[int(match[1])] = re.sub(r"\b(builtins|user_code)\.", "", revealed[1])
+            said[int(match[1])] = re.sub(
+                r"\b(builtins|user_code|tenure\.persistence\.model\.values)\.", "", revealed[1]
+            )
         elif match[2] == "error":
             said[int(match[1])] = "error"
     assert said == expected(), checked

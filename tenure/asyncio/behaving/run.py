@@ -17,14 +17,15 @@ from tenure.supervisor.runs.work import Work
 from .crossing import CrossedWork, Cut, ask, ask_now, move_on_after
 
 C = TypeVar("C")
+C_co = TypeVar("C_co", covariant=True)
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class _Front(Front[C]):
+class _Front(Front[C_co]):
     """What stands on the loop for something of a run."""
 
-    def __init__(self, behind: C) -> None:
+    def __init__(self, behind: C_co) -> None:
         """Bind to it."""
         self.behind = behind
 
