@@ -12,6 +12,8 @@ from attrs import Attribute
 
 from tenure.errors import InvalidInput
 
+from .texts import class_name
+
 Validator = Callable[[Any, "Attribute[Any]", Any], None]
 
 INT_LIMIT: Final = 2**63
@@ -37,7 +39,7 @@ def shown(value: object) -> str:
         return f"the function {value.__qualname__}"
     # By identity: a class may say that it equals any other.
     if type(value) is not str and not any(type(value) is each for each in _SHORT):
-        return f"a {type(value).__name__}"
+        return f"a {class_name(value)}"
     if type(value) is int and abs(value) >= INT_LIMIT:
         return "a whole number of more than 64 bits"  # its digits may be more than Python writes out
     text = repr(value[:_SHOWN] if isinstance(value, str) else value)

@@ -149,7 +149,7 @@ class Classes:
     def _has_class(self, annotation: Any) -> bool:
         if inspect.isclass(annotation) and (attrs.has(annotation) or is_model(annotation) or _is_dataclass(annotation)):
             return True
-        return any(map(self._has_class, get_args(annotation)))
+        return any(self._has_class(each) for each in get_args(annotation))
 
     def _with_keys_of_text(self, cls: Any) -> Callable[[Any], Any]:
         return self._converter.gen_unstructure_mapping(cls, key_handler=_text_of_key)

@@ -115,12 +115,12 @@ def hides_keys(cls: Any) -> bool:
     try:
         return _hides_keys(cls)
     except TypeError:  # it has no hash, and is asked for anew each time
-        return int in map(keys_of, parts_of(cls))
+        return int in [keys_of(each) for each in parts_of(cls)]
 
 
 @lru_cache(maxsize=1_000)
 def _hides_keys(cls: Any) -> bool:
-    return not inspect.isclass(cls) and int in map(keys_of, parts_of(cls))
+    return not inspect.isclass(cls) and int in [keys_of(each) for each in parts_of(cls)]
 
 
 def check_keys(cls: Any) -> None:

@@ -18,6 +18,7 @@ from typing import Any, Final, Literal, TypeVar, cast
 from tenure.errors import InvalidInput
 
 _STRINGS: Final = frozenset({str})
+_name_of: Final = vars(type)["__name__"].__get__  # whatever the class of a class says of that
 _NAMED: Final = frozenset({inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY})
 
 Test = Callable[[Any], bool]
@@ -60,7 +61,7 @@ def text_from(value: object, field: str) -> str:
     try:
         return str.__str__(str(value))  # a class may give one of a subclass
     except Exception as exc:  # of a value of any class
-        raise InvalidInput(detail=f"no text can be made of it: {type(value).__name__}", field=field) from exc
+        raise InvalidInput(detail=f"no text can be made of it: {_name_of(type(value))}", field=field) from exc
 
 
 def _wrapped(function: FunctionType, *, skipped: int) -> Callable[..., Any]:
@@ -119,7 +120,7 @@ class _Arguments:
 
 def _wrong(value: object, field: str, annotation: Any) -> InvalidInput:
     wanted = annotation.__name__ if isinstance(annotation, type) else str(annotation)
-    detail = f"this {type(value).__name__} is not {wanted}, where a text has no lone surrogate"
+    detail = f"this {_name_of(type(value))} is not {wanted}, where a text has no lone surrogate"
     return InvalidInput(detail=detail, field=field)
 
 
@@ -161,8 +162,8 @@ def _test_of_class(kind: type[Any]) -> Test:
         return _is_given
     if hasattr(kind, "_fields"):  # a named tuple
         fields = [_test_of(each) for each in typing.get_type_hints(kind).values()]
-        return lambda value: isinstance(value, kind) and _all_fit(fields, value)
-    return lambda value: isinstance(value, kind)
+        return lambda value: _is(value, kind) and _all_fit(fields, value)
+    return lambda value: _is(value, kind)
 
 
 def _test_of_items(origin: type[Any], arguments: tuple[Any, ...]) -> Test:
@@ -172,7 +173,7 @@ def _test_of_items(origin: type[Any], arguments: tuple[Any, ...]) -> Test:
         return _test_of_mapping(cast("type[Any]", origin), _test_of(arguments[0]), _test_of(arguments[1]))
     if issubclass(origin, tuple) and arguments[-1] is not ...:
         tests = [_test_of(each) for each in arguments]
-        return lambda value: isinstance(value, tuple | list) and _all_fit(tests, value)
+        return lambda value: _is(value, tuple | list) and _all_fit(tests, value)
     if issubclass(origin, Sequence):
         item = _test_of(arguments[0])
         return lambda value: _is_sequence(value) and all(map(item, value))
@@ -183,7 +184,7 @@ def _test_of_items(origin: type[Any], arguments: tuple[Any, ...]) -> Test:
 
 def _test_of_mapping(kind: type[Any], key: Test, entry: Test) -> Test:
     if key is _is_text and entry is _is_given:
-        return lambda value: isinstance(value, kind) and _is_named(value)
+        return lambda value: _is(value, kind) and _is_named(value)
     return lambda value: _is(value, kind) and all(map(key, value)) and all(map(entry, value.values()))
 
 
@@ -192,12 +193,15 @@ def _all_fit(tests: Sequence[Test], values: Any) -> bool:
 
 
 def _is_string(value: Any) -> bool:
-    return isinstance(value, str | bytes | bytearray)
+    return _is(value, str | bytes | bytearray)
 
 
-def _is(value: Any, kind: type[Any]) -> bool:
-    """As `isinstance`, which would make a type of unknown parts of what was Any."""
-    return isinstance(value, kind)
+def _is(value: Any, kind: Any) -> bool:
+    """As `isinstance`, which asks a caller's object for its class: that may raise, and a StopIteration would end a `map`."""
+    try:
+        return isinstance(value, kind)
+    except Exception:  # noqa: BLE001 - what cannot say what it is is none of them
+        return False
 
 
 def _is_exactly(value: Any, kind: type[Any]) -> bool:
@@ -217,7 +221,7 @@ def _is_named(value: Any) -> bool:
     if not _is_exactly(value, dict) and not _is(value, Mapping):
         return False
     # One call of C, where they are strings; those of subclasses are looked at one by one.
-    return _STRINGS.issuperset(map(type, value)) or all(isinstance(name, str) for name in value)
+    return _STRINGS.issuperset(map(type, value)) or all(_is(name, str) for name in value)
 
 
 def short_text(error: Exception) -> str:
@@ -225,11 +229,11 @@ def short_text(error: Exception) -> str:
     try:
         return f"{error!s:.200}"
     except Exception:  # noqa: BLE001 - the text of a caller's exception may raise anything, and is only a text
-        return type(error).__name__
+        return cast("str", _name_of(type(error)))
 
 
 def _is_text(value: Any) -> bool:
-    if not isinstance(value, str):
+    if not _is(value, str):
         return False
     if value.isascii():
         return True
@@ -241,15 +245,15 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return _is(value, int) and type(value) is not bool
 
 
 _PLAIN: Final[dict[Any, Test]] = {
     Any: _is_given,
     None: lambda value: value is None,
     NoneType: lambda value: value is None,
-    bool: lambda value: isinstance(value, bool),
+    bool: lambda value: type(value) is bool,
     int: _is_whole,
-    float: lambda value: isinstance(value, float) or _is_whole(value),
+    float: lambda value: _is(value, float) or _is_whole(value),
     str: _is_text,
 }

@@ -6,12 +6,13 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
-from typing import Final, Generic, TypeVar, cast, final
+from typing import Final, Generic, TypeVar, final
 
 import outcome
 import trio
 
 from tenure.errors import Closed, Error
+from tenure.persistence.model.texts import leaves
 from tenure.persistence.seams.executors import run_loop, start_thread
 from tenure.persistence.seams.nursery import background
 
@@ -143,7 +144,4 @@ class TrioThread(Generic[T]):
 
 
 def _tells_of_close(error: BaseException) -> bool:
-    if isinstance(error, BaseExceptionGroup):
-        group = cast("BaseExceptionGroup[BaseException]", error)
-        return all(map(_tells_of_close, group.exceptions))
-    return isinstance(error, Closed)
+    return all(issubclass(type(each), Closed) for each in leaves(error))  # past what an object says of its class

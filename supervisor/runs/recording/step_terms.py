@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final, Literal, Protocol, TypedDict, TypeGuard, final
+from typing import Any, Final, Literal, Protocol, TypedDict, TypeGuard, cast, final
 
 import trio
 from attrs import field, frozen
@@ -12,6 +12,7 @@ from tenure.errors import InvalidInput, PayloadTooLarge
 from tenure.persistence.model.numbers import (
     check_seconds,
     count,
+    is_a,
     seconds,
     shown,
 )
@@ -33,18 +34,18 @@ def _bound(_: object, attribute: Any, value: float | None) -> None:
 
 
 def _errors(_: object, attribute: Any, value: object) -> None:
-    if not _is_error(value) and not (_is_tuple(value) and all(map(_is_error, value))):
+    if not _is_error(value) and not (_is_tuple(value) and all(_is_error(each) for each in value)):
         raise InvalidInput(
             detail=f"{shown(value)} is neither a class of errors nor a tuple of them", field=attribute.name
         )
 
 
 def _is_error(kind: object) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseException)
+    return is_a(kind, type) and issubclass(cast("type", kind), BaseException)
 
 
 def _is_tuple(value: object) -> TypeGuard[tuple[object, ...]]:
-    return isinstance(value, tuple)
+    return is_a(value, tuple)
 
 
 def _flag(_: object, attribute: Any, value: object) -> None:

@@ -53,6 +53,18 @@ def test_what_ends_an_iteration_where_it_is_asked_for_its_class_is_refused(inner
         check_value((dry(), dry()), tuple[inner, ...], "them")
 
 
+@pytest.mark.parametrize("asked", ["__name__", "__hash__", "__eq__", "__instancecheck__", "__subclasscheck__"])
+@pytest.mark.parametrize("inner", [str, int, Made, Word, Made | str, Made | int | None, Mapping[str, str]])
+def test_what_ends_an_iteration_where_its_class_is_asked_for_something_is_refused(inner: Any, asked: str) -> None:
+    def run_dry(*_: object) -> Any:
+        raise StopIteration
+
+    own = {asked: property(run_dry) if asked == "__name__" else run_dry}
+    dry = type("Meta", (type,), own if asked == "__hash__" else {"__hash__": type.__hash__, **own})("Dry", (), {})
+    with pytest.raises(InvalidInput):
+        check_value((dry(), dry()), tuple[inner, ...], "them")
+
+
 @pytest.mark.parametrize("field", [each.name for each in attrs.fields(Made)])
 def test_a_value_whose_class_equals_any_other_is_looked_at(field: str) -> None:
     with pytest.raises(InvalidInput, match=field):

@@ -9,12 +9,20 @@ import pytest
 from tenure.errors import InvalidInput
 from tenure.supervisor.runs.recording.step_terms import read_terms
 
+
+def run_dry(_: object) -> Any:
+    raise StopIteration
+
+
+Dry = type("Dry", (), {"__class__": property(run_dry)})
+"""Ends an iteration where an instance is asked for its class."""
+
 NONSENSE: list[tuple[str, tuple[Any, ...]]] = [
     ("attempts", (0, 1.5, True, None, "2")),
     ("backoff_s", (-1, float("nan"), "1", None)),
     ("backoff_limit_s", (-1, float("nan"), None)),
     ("timeout_s", (0, -1, float("nan"), float("inf"), "1")),
-    ("retry_on", (5, None, "ValueError", (ValueError, 5), (ValueError("x"),), [ValueError], int)),
+    ("retry_on", (5, None, "ValueError", (ValueError, 5), (ValueError("x"),), [ValueError], int, Dry(), (Dry(),))),
     ("on_timeout", ("never", None, [])),
     ("overlap", (1, "no", None)),
     ("compare", (0, "no", None)),
