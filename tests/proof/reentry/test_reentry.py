@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import trio
 
 from proof.reentry.__main__ import broken_of, main
 from tenure.persistence.model.entries import Repeat
+from tenure.supervisor.runs.recording import entering
+from tenure.supervisor.runs.recording.branch import Branch
+from tenure.supervisor.runs.recording.cutting.kept import Cut
 from tenure.supervisor.runs.recording.entering import Entering, Flight
 from tenure.supervisor.runs.resting.scopes import OpenScope
 from tenure.supervisor.runs.stepping.steps import Steps
@@ -46,11 +50,37 @@ def a_dispatch_is_not_recorded(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Steps, "_dispatch", dispatch)
 
 
+def a_cut_is_not_recorded(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(entering, "mark_cut", nothing)
+
+
+def a_cut_does_not_say_what_was_kept(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Branch, "kept", property(lambda _: []))
+
+
+def a_cut_does_not_wait_for_what_was_kept(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Cut, "waits_for", 0)
+
+
+def what_is_asked_for_past_a_cut_is_done(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(entering, "found_past", nothing)
+
+
+def a_scope_is_counted_by_those_within_others(patch: pytest.MonkeyPatch) -> None:
+    begin = OpenScope.__init__
+
+    def count(self: OpenScope, scope: trio.CancelScope, length: float, branch: Branch) -> None:
+        begin(self, scope, length, branch)
+        branch.opened += "." in self.path
+
+    patch.setattr(OpenScope, "__init__", count)
+
+
 def nothing(*_: object, **__: object) -> None:
     """In place of what a mistake leaves out."""
 
 
-async def no_wait(*_: object) -> None:
+async def no_wait(*_: object, **__: object) -> None:
     """In place of a wait that a mistake leaves out."""
 
 
@@ -61,6 +91,11 @@ async def no_wait(*_: object) -> None:
         (a_scope_that_was_cut_off_ends_with_its_body, 6, "has seen False at scope4, and the one before True"),
         (the_time_of_a_scope_counts_in_a_replay, 9, "did 'a wait' at 'main/4'"),
         (a_dispatch_is_not_recorded, 32, "never repeats, was done 2 times"),
+        (a_cut_is_not_recorded, 158, "has seen False at scope4, and the one before True"),
+        (a_cut_does_not_say_what_was_kept, 158, "has seen 0 at plain34, and the one before 1"),
+        (a_cut_does_not_wait_for_what_was_kept, 158, "has seen 0 at plain34, and the one before 1"),
+        (what_is_asked_for_past_a_cut_is_done, 34, "did 'step scope16.step, freely"),
+        (a_scope_is_counted_by_those_within_others, 958, "has seen False at scope26, and the one before True"),
     ],
 )
 def test_a_mistake_in_the_real_code_turns_a_seed_red(
