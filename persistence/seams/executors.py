@@ -8,7 +8,9 @@ virtual clock `InlineExecutor` takes its place: trio's autojump does not wait fo
 from __future__ import annotations
 
 import errno
+import mmap
 import queue
+import resource
 import threading
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
@@ -67,11 +69,31 @@ async def run_to_the_end(executor: Executor, function: Callable[[], T]) -> T:
 
 
 def start_thread(start: Callable[[], object], what: str) -> None:
-    """Start a thread. Raises `NoThread` where the system gives none; `what` says what it was for."""
+    """Start a thread. Raises `NoThread` where the system gives none, or no memory for its work; `what` says what it was for."""
     try:
+        look_for_room()
         start()
-    except RuntimeError as exc:
+    except (RuntimeError, OSError) as exc:
         raise NoThread(what=what) from exc
+
+
+_ROOM: Final = 1 << 24
+"""Bytes of address space that a new thread finds beside its stack."""
+
+_USUAL_STACK: Final = 1 << 21
+
+
+def look_for_room() -> None:
+    """Raise `OSError` where a limit of the process (``ulimit -v``) leaves a further thread next to no memory.
+
+    One that the system gives in spite of that may end in its first lines, where nothing can be raised: who started it, or gives
+    it work, waits for ever.
+    """
+    if resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY:
+        return
+    most = resource.getrlimit(resource.RLIMIT_STACK)[0]
+    stack = threading.stack_size() or (_USUAL_STACK if most == resource.RLIM_INFINITY else most)
+    mmap.mmap(-1, stack + _ROOM, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=mmap.PROT_READ).close()
 
 
 _NO_DESCRIPTOR: Final = frozenset({errno.EMFILE, errno.ENFILE})

@@ -22,7 +22,7 @@ from attrs import define, field, frozen
 
 from tenure.errors import LimitReached
 
-from .executors import Heard
+from .executors import Heard, look_for_room
 from .limits import Limits
 from .slots import Slots
 
@@ -237,8 +237,9 @@ class StepThreads:
             await trio.lowlevel.checkpoint_if_cancelled()
             held.asked = True  # from here on a cancelled wait leaves a thread that runs on
             try:
+                look_for_room()
                 return await trio.to_thread.run_sync(in_thread, limiter=self._limiter, abandon_on_cancel=True)
-            except RuntimeError:
+            except (RuntimeError, OSError):
                 if held.began:
                     raise  # the step's own
             held.asked = False

@@ -5,6 +5,7 @@ A thread that asks for a stack of 64 TiB is refused by every system, as one that
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -37,6 +38,19 @@ async def test_a_store_that_gets_no_thread_does_not_open_and_opens_later(databas
 
     async with tenure.open_store(database) as store:
         await store.health_check()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads how much the process has from /proc")
+@pytest.mark.parametrize("front", ["sync", "asyncio"])
+async def test_a_thread_that_would_find_no_memory_is_not_started(front: str) -> None:
+    """It could end in its first lines, or its loop could, where nothing can be raised: the open waited for ever."""
+    program = [sys.executable, "-m", "tests.supervisor.net.few_bytes", front]
+    with trio.fail_after(120):
+        ended = await trio.run_process(program, capture_stdout=True, capture_stderr=True)
+
+    ends = ended.stdout.decode().split()
+    assert ends == ["NoThread"] * len(ends)
+    assert ends
 
 
 async def test_a_read_that_gets_no_thread_is_refused_and_the_host_lives(database: Path) -> None:
