@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import trio
 
 from tenure.persistence.model.numbers import check_count
@@ -10,7 +12,7 @@ from tenure.persistence.store import Store, ground_of
 
 from .host import Host
 from .metrics import Measuring, Metrics
-from .operators.health import MIN_FREE_BYTES, Health, judge
+from .operators.health import MIN_FREE_BYTES, Health, judge, of_a_child
 from .runs.behaviour import Behaviours
 from .serving.verb import QueueVerbs
 from .statistics import SupervisorStatistics, statistics_of
@@ -28,6 +30,7 @@ class Monitoring(QueueVerbs):
         self._host = Host(store, behaviours, nursery)
         super().__init__(store, behaviours.all_offers, self._host.log, self._host.shift)
         self._measuring = Measuring(self._host)
+        self._pid = os.getpid()
 
     def statistics(self) -> SupervisorStatistics:
         """What this host is doing now, and what has happened since it was opened."""
@@ -35,12 +38,14 @@ class Monitoring(QueueVerbs):
         return statistics_of(host.owned, self.store.statistics(), host.log, host.step_threads)
 
     def health(self, *, min_free_bytes: int = MIN_FREE_BYTES) -> Health:
-        """How this host does; see `Health`. From any thread; it waits for nothing.
+        """How this host does; see `Health`. From any thread; it waits for nothing. In a forked child it is not live.
 
         Args:
             min_free_bytes: Fewer free bytes than this on the disk of the store are a problem. Raises `InvalidInput` below 1.
         """
         check_count(min_free_bytes, "min_free_bytes")
+        if os.getpid() != self._pid:
+            return of_a_child()  # before anything is looked at: a thread that the child does not have may hold a lock
         return judge(self._host.vitals(), self.store.limits, min_free_bytes)
 
     def metrics(self) -> Metrics:

@@ -117,6 +117,12 @@ class Vitals:
     given_up: int
 
 
+def of_a_child() -> Health:
+    """That of a process that was forked from one with an open host: it has none of its threads."""
+    detail = "this process was forked from the one of the host, and has none of its threads: open one here"
+    return Health(live=False, ready=False, problems=(HealthProblem(reason=HealthReason.STOPPED, detail=detail),))
+
+
 def judge(vitals: Vitals, limits: Limits, min_free_bytes: int) -> Health:
     """What the vitals of a host mean."""
     problems: list[HealthProblem] = []

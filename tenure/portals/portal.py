@@ -43,6 +43,10 @@ _LOOK_S: Final = 1.0
 """How often a call that waits for a moment looks whether the trio run is still there."""
 
 
+IN_A_CHILD: Final = "in this forked process"
+"""Where it is closed: a fork copies neither threads nor what they have open."""
+
+
 @final
 class Portal:
     """The way into one trio run, good from `open` to `close`. Its calls may come from any other thread.
@@ -59,6 +63,7 @@ class Portal:
         """
         self._token: trio.lowlevel.TrioToken | None = None
         self._nursery: trio.Nursery | None = None
+        self._what = what
         self._why_closed: BaseException = Closed(what=what)
         self._cut = cut
         self._pid = os.getpid()
@@ -103,7 +108,7 @@ class Portal:
             raise_what_is_due()
         token = self._token
         if token is None or os.getpid() != self._pid:
-            raise copy(self._why_closed)
+            raise self._why_not_here()
         loop = asyncio.get_running_loop()
         answered: Unbroken[outcome.Outcome[Any]] = Unbroken(loop=loop)
         asked = make(partial(self._give, loop, answered))
@@ -153,7 +158,7 @@ class Portal:
             message = "this is the thread of the supervisor, which would wait for itself: await the verb of `tenure`"
             raise RuntimeError(message)
         if token is None or os.getpid() != self._pid:
-            raise copy(self._why_closed)
+            raise self._why_not_here()
         answered: Answer[Any] = Answer()
         asked = make(answered.give)
         interrupt: BaseException | None = None
@@ -208,7 +213,7 @@ class Portal:
             return function(*arguments)  # a hook of the caller's, which that thread calls
         try:
             if token is None or os.getpid() != self._pid:
-                raise copy(self._why_closed)
+                raise self._why_not_here()
             token.run_sync_soon(answer)
             while not done.wait(_LOOK_S):
                 token.run_sync_soon(_nothing)  # a trio run that has ended answers nothing any more
@@ -216,6 +221,10 @@ class Portal:
             if not done.is_set():
                 raise copy(self._why_closed) from None
         return answered[0].unwrap()
+
+    def _why_not_here(self) -> BaseException:
+        forked = os.getpid() != self._pid
+        return Closed(what=f"{self._what} {IN_A_CHILD}") if forked else copy(self._why_closed)
 
     def _give(
         self,

@@ -241,14 +241,17 @@ def test_a_forked_child_is_refused_and_the_parent_goes_on(tmp_path: Path) -> Non
         if child == 0:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             signal.alarm(20)  # where it is not refused it waits for ever
+            code = 1
             try:
-                ada.accept(1)
-            except Closed:
-                os._exit(0)
+                with pytest.raises(Closed, match="in this forked process"):
+                    ada.accept(1)
+                health = supervisor.health()
+                code = 0 if (health.live, health.ready) == (False, False) else 2
             finally:
-                os._exit(1)
+                os._exit(code)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert ada.accept(1).wait_outcome().result == 2
+        assert supervisor.health().ready
 
 
 def test_a_verb_from_the_supervisors_own_thread_is_refused() -> None:
