@@ -16,14 +16,13 @@ made of the receipt of the commit before it, and the same in every attempt and o
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hmac
 import http.client
-import io
 import json
 import math
 import re
-import socket
 import time
 import urllib.error
 import urllib.request
@@ -34,6 +33,7 @@ from urllib.parse import urlsplit
 
 import tenure.asyncio
 from tenure import Run
+from tenure.adapters.bounded import OPENER
 from tenure.adapters.checking import checked
 from tenure.errors import (
     Error,
@@ -83,6 +83,7 @@ def routes(
     kind: str | None = None,
     path: str = "/webhooks/{runtime_id}",
     body_bytes: int = 1 << 20,
+    body_s: float = 30.0,
 ) -> list[Route]:
     """The routes that take webhooks in, each as an input of a runtime: its payload is the body, its key the id.
 
@@ -92,6 +93,7 @@ def routes(
     400  The body is not JSON, or cannot be an input.
     401  The signature is missing or wrong, or its time is too far from now.
     404  There is no such runtime, and no `kind` to make one of.
+    408  The body did not arrive whole in `body_s`.
     409  The id was used for another body; or the runtime is of another kind.
     410  The runtime was destroyed.
     413  The body is too long.
@@ -104,6 +106,7 @@ def routes(
         kind: Makes a runtime of this kind where there is none of the id.
         path: With the parameter ``runtime_id``.
         body_bytes: How long a body may be.
+        body_s: Seconds that a body may take to arrive. A server that is asked to end waits for the requests that it has.
 
     Raises:
         InvalidInput: A secret is not base64, or empty, or there is none; or the path names no runtime.
@@ -112,6 +115,7 @@ def routes(
         raise InvalidInput(detail="it begins with / and has {runtime_id}", field="path")
     if body_bytes < 1:
         raise InvalidInput(detail="it is a number of bytes above 0", field="body_bytes")
+    _check_seconds(body_s, "body_s")
     keys = [_key(each) for each in ([secret] if isinstance(secret, str) else secret)]
     if not keys:
         raise InvalidInput(detail="there is none, so every signature would be wrong", field="secret")
@@ -120,7 +124,7 @@ def routes(
         host = _host_of(request) if supervisor is None else supervisor
         if not host.health().ready:
             return _later("the host is not ready")
-        body = await _read(request, body_bytes)
+        body = await _read(request, body_bytes, body_s)
         if isinstance(body, JSONResponse):
             return body
         if (fault := _fault(request.headers, body, keys)) is not None:
@@ -153,14 +157,22 @@ def _host_of(request: Request) -> tenure.asyncio.Supervisor:
     return host
 
 
-async def _read(request: Request, most: int) -> bytes | JSONResponse:
-    """The body; or the answer where it is too long, of which no more is read, or where the sender has gone."""
+def _check_seconds(seconds: float, field: str) -> None:
+    if not 0 < seconds < math.inf:
+        raise InvalidInput(detail="it is a number of seconds above 0", field=field)
+
+
+async def _read(request: Request, most: int, seconds: float) -> bytes | JSONResponse:
+    """The body; or the answer where it is too long or too slow, of which no more is read, or where the sender has gone."""
     found = bytearray()
     try:
-        async for piece in request.stream():
-            found += piece
-            if len(found) > most:
-                return _answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error=f"a body has at most {most} bytes")
+        async with asyncio.timeout(seconds):
+            async for piece in request.stream():
+                found += piece
+                if len(found) > most:
+                    return _answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error=f"a body has at most {most} bytes")
+    except TimeoutError:
+        return _answer(HTTPStatus.REQUEST_TIMEOUT, error=f"a body arrives within {seconds:g} seconds")
     except ClientDisconnect:  # there is no one to hear this
         return _answer(HTTPStatus.BAD_REQUEST, error="the body did not arrive whole")
     return bytes(found)
@@ -213,8 +225,7 @@ async def deliver(
             says that it wants no more, there is no further one.
     """
     key = _key(secret)
-    if not 0 < timeout_s < math.inf:
-        raise InvalidInput(detail="it is a number of seconds above 0", field="timeout_s")
+    _check_seconds(timeout_s, "timeout_s")
     _check_url(url)
     try:
         body = json.dumps(event, allow_nan=False, separators=(",", ":"))
@@ -260,74 +271,6 @@ class _GoneError(Exception):
     """The receiver wants no more; not an `OSError`, as what is tried again is."""
 
 
-class _StayHere(urllib.request.HTTPRedirectHandler):
-    """Follows no redirection: it is a status like others."""
-
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        """There is no other request."""
-
-
-class _Until(io.RawIOBase):
-    """What comes on a socket until a time. By itself a socket waits anew for each piece, so a slow sender has no end."""
-
-    def __init__(self, sock: socket.socket, answer: Any) -> None:
-        self._sock = sock
-        self._answer = answer
-        wait_s = sock.gettimeout()
-        self._ends_at = time.monotonic() + (math.inf if wait_s is None else wait_s)
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def readinto(self, buffer: Any, /) -> int:
-        """Read what has come, or raise `TimeoutError`."""
-        left_s = self._ends_at - time.monotonic()
-        if left_s <= 0:
-            message = "the answer did not arrive whole in time"
-            raise TimeoutError(message)
-        if left_s < math.inf:
-            self._sock.settimeout(left_s)
-        found: int = self._answer.readinto1(buffer)  # once, and not until the buffer is full
-        return found
-
-    def close(self) -> None:
-        """Close what it reads from."""
-        super().close()
-        self._answer.close()
-
-
-class _Response(http.client.HTTPResponse):
-    """One that has come as a whole, to its last header, when the time is over that the socket gives to each piece."""
-
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        self.fp = io.BufferedReader(_Until(sock, self.fp))
-
-
-class _Connection(http.client.HTTPConnection):
-    response_class = _Response
-
-
-class _SafeConnection(http.client.HTTPSConnection):
-    response_class = _Response
-
-
-class _Http(urllib.request.HTTPHandler):
-    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        """Open it in time."""
-        return self.do_open(_Connection, req)
-
-
-class _Https(urllib.request.HTTPSHandler):
-    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        """Open it in time."""
-        return self.do_open(_SafeConnection, req)
-
-
-_OPENER: Final = urllib.request.build_opener(_StayHere, _Http, _Https)
-
-
 def _post(url: str, message: str, body: bytes, key: bytes, timeout_s: float) -> int:
     """Send it once. Raises `OSError` for what may be tried again."""
     now = int(time.time())
@@ -340,7 +283,7 @@ def _post(url: str, message: str, body: bytes, key: bytes, timeout_s: float) -> 
     shown = re.split(r"[?#]", url)[0]  # errors are stored, and a query may be a secret
     request = urllib.request.Request(url, body, headers)  # noqa: S310 - the scheme was checked
     try:
-        with _OPENER.open(request, timeout=timeout_s) as response:
+        with OPENER.open(request, timeout=timeout_s) as response:
             return int(response.status)
     except urllib.error.HTTPError as error:
         with error:

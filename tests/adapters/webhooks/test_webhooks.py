@@ -9,6 +9,7 @@ import http.client
 import json
 import os
 import re
+import signal
 import socket
 import sys
 import threading
@@ -178,6 +179,19 @@ def test_a_server_that_is_killed_has_what_it_answered_and_takes_the_rest_again(t
     assert sorted(said) == sorted([*(f"known {life}" for life in range(3)), *(f"message {at}" for at in range(30))])
 
 
+@pytest.mark.slow
+@pytest.mark.process
+def test_a_sender_that_stalls_in_its_body_keeps_no_server_that_is_asked_to_end(tmp_path: Path) -> None:
+    """A server waits for the requests that it has, and such a one had no end."""
+    begun = b"POST /webhooks/ada HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1\r\n[\r\n"
+    with serving(tmp_path) as server, socket.create_connection(("127.0.0.1", server.port), timeout=60) as sender:
+        sender.sendall(begun)
+        assert server.send({"text": "hello"})[0] == 202  # by then it has the other one, too
+        server.process.terminate()
+        assert server.process.wait(60) == -signal.SIGTERM
+        assert sender.recv(100).startswith(b"HTTP/1.1 408")
+
+
 def _send_all(server: Server) -> None:
     """Deliver thirty webhooks, until the server is gone."""
     for at in range(30):
@@ -282,6 +296,39 @@ def test_a_receiver_whose_answer_has_no_end_is_left(tmp_path: Path, answers: Cal
         thread.join(60)
     assert not thread.is_alive()
     assert took_s[0] < 9
+
+
+def test_a_receiver_with_many_addresses_that_say_nothing_is_left_as_soon_as_one_with_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A listener that accepts nothing and has as many before it as it lets wait: a further connection is not answered."""
+    took_s: list[float] = []
+
+    @tenure.asyncio.behaviour
+    async def tell(run: tenure.asyncio.Run) -> None:
+        began = time.monotonic()
+        with pytest.raises(StepFailed, match="timed out"):
+            await deliver(run, "http://many.test/", 1, secret=SECRET, attempts=1, timeout_s=1.0)
+        took_s.append(time.monotonic() - began)
+
+    async def main() -> None:
+        async with (
+            asyncio.timeout(60),
+            tenure.asyncio.open_supervisor(tmp_path / "agents.db", behaviours={"tell": tell}) as supervisor,
+        ):
+            assert (await (await supervisor.accept("ada", 1, kind="tell")).wait_outcome()).error is None
+
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", listener.getsockname())] * 20
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        asyncio.run(main())
+
+    assert took_s[0] < 10
 
 
 async def _asked(route: Route, *pieces: Any, **state: Any) -> Any:

@@ -33,7 +33,7 @@ NO_URLS = (
 def test_a_wrong_argument_of_routes_is_a_typed_error(tmp_path: Path) -> None:
     async def main() -> None:
         async with tenure.asyncio.open_supervisor(tmp_path / "agents.db", behaviours={}) as supervisor:
-            terms = {"secret": SECRET, "kind": "chat", "path": "/hooks/{runtime_id}", "body_bytes": 3}
+            terms = {"secret": SECRET, "kind": "chat", "path": "/hooks/{runtime_id}", "body_bytes": 3, "body_s": 1.0}
             verbs: dict[str, Verb] = {"routes": (routes, {"supervisor": supervisor, **terms})}
 
             async def intact() -> list[Any]:

@@ -21,6 +21,6 @@ async def note(run: tenure.Run) -> None:
 
 
 app = Starlette(
-    routes=routes(secret=[os.environ["OLD_SECRET"], os.environ["SECRET"]], kind="note", body_bytes=10_000),
+    routes=routes(secret=[os.environ["OLD_SECRET"], os.environ["SECRET"]], kind="note", body_bytes=10_000, body_s=3.0),
     lifespan=tenure.asyncio.lifespan(os.environ["AGENTS"], behaviours={"note": note}),
 )
