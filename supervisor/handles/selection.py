@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Final, final
+from typing import Final, Protocol, final
 
 from attrs import define, field, frozen
 
-from tenure.errors import Closed, Corrupt, Error, InvalidInput, StoreBroken
+from tenure.errors import Closed, Corrupt, Error, InvalidInput, InvalidTransition, NotFound, ReadFailed, StoreBroken
+from tenure.persistence.commits.rows import PAGE
+from tenure.persistence.engines.engine import Statements
 from tenure.persistence.facets.records.labels import RECORD
+from tenure.persistence.facets.runs import dead_letters
 from tenure.persistence.model.arguments import checked
-from tenure.persistence.model.values import LogicalRuntimeId, RuntimeState
+from tenure.persistence.model.values import AbandonReason, InputId, LogicalRuntimeId, RuntimeState
 from tenure.persistence.reading.patience import NOT_NOW
 from tenure.persistence.seams.nursery import together
 from tenure.persistence.store import Store
 from tenure.persistence.upkeep.inspect import EVERY, RuntimeLine, Wanted, list_runtimes
 
-from .handle import Handle
+from .foreign import ForeignRuntime
+from .runtime import Runtime
 
 SLICE: Final = 64
 """Runtimes that are looked at in one read, and whose verbs are on their way at once."""
@@ -25,10 +29,21 @@ SLICE: Final = 64
 NAMED: Final = 20
 """Most ids that an answer names; the others it counts."""
 
+REASONS: Final = (*[each.value for each in AbandonReason if each is not AbandonReason.DESTROYED], dead_letters.REFUSED)
+"""Reasons of dead letters that can be tried again."""
+
 _OVER: Final = frozenset({RuntimeState.STOPPED, RuntimeState.DESTROYED})
 
-Find = Callable[[str], Awaitable[Handle]]
-Ask = Callable[[Handle], Awaitable[object]]
+Find = Callable[[str], Awaitable[Runtime | ForeignRuntime]]
+Ask = Callable[[Runtime | ForeignRuntime], Awaitable[object]]
+
+
+class Those(Protocol):
+    """Says for which of some runtimes there is something to be done."""
+
+    def __call__(self, statements: Statements, /, *, runtime_ids: Sequence[LogicalRuntimeId]) -> list[LogicalRuntimeId]:
+        """In their order."""
+        ...
 
 
 @final
@@ -140,18 +155,54 @@ class Selection:
             "destroy", lambda line: line.state == destroyed, lambda handle: handle.destroy(), dry_run
         )
 
+    async def retry(
+        self,
+        reason: str = AbandonReason.MAX_ATTEMPTS_EXHAUSTED,
+        *,
+        fresh: bool = False,
+        version: str | None = None,
+        dry_run: bool = False,
+    ) -> Selected:
+        """See `Runtime.retry`: every dead letter with this reason, one commit each. Skips what has none, or is destroyed.
+
+        Args:
+            reason: As a dead letter has it: one of `AbandonReason` but ``destroyed``, or ``refused`` of a send.
+            fresh: See `Runtime.retry`, as `version`.
+            version: Which version of the behaviour goes on.
+            dry_run: Only say for which runtimes.
+
+        Raises:
+            InvalidInput: There is no such reason.
+        """
+        if reason not in REASONS:
+            raise InvalidInput(detail=f"it is none of {', '.join(REASONS)}", field="reason")
+
+        async def ask(handle: Runtime | ForeignRuntime) -> None:
+            await retry_all(self._store, handle, reason, fresh=fresh, version=version)
+
+        return await self._each(
+            "retry",
+            lambda line: line.state == RuntimeState.DESTROYED,
+            ask,
+            dry_run,
+            partial(_with_letters, reason=reason),
+        )
+
     async def _each(
         self,
         verb: str,
         over: Callable[[RuntimeLine], bool],
         ask: Ask,
         dry_run: bool,  # noqa: FBT001 - the verbs above name it
+        those: Those | None = None,
     ) -> Selected:
         count, after = _Count(), ""
         while page := await self._store.read(partial(list_runtimes, after=after, count=SLICE, wanted=self._wanted)):
             after = page[-1].runtime_id
             known = [line for line in page if not self._is_unknown(line, count)]
             left = [line.runtime_id for line in known if not over(line)]
+            if those is not None:
+                left = await self._store.read(partial(those, runtime_ids=left))
             count.skipped += len(known) - len(left)
             if dry_run:
                 for runtime_id in left:
@@ -185,3 +236,51 @@ class Selection:
             count.was_refused(runtime_id, exc)
         else:
             count.carried_out(runtime_id)
+
+
+# Dead letters
+
+
+async def retry_all(
+    store: Store, handle: Runtime | ForeignRuntime, reason: str, *, fresh: bool, version: str | None
+) -> tuple[InputId, ...]:
+    """Queue every dead letter of a runtime with this reason again, by id, one commit each; what is queued.
+
+    One that was retried or dropped meanwhile is passed over, as is what came back with the batch of another.
+
+    Raises:
+        What `Runtime.retry` raises otherwise: the letters before it are queued.
+    """
+    queued: dict[InputId, None] = {}
+    for input_id in await store.read(partial(_letters, runtime_id=handle.runtime_id, reason=reason)):
+        if input_id not in queued:
+            try:
+                queued |= dict.fromkeys(await handle.retry(input_id, fresh=fresh, version=version))
+            except NotFound as exc:
+                if exc.what != "dead letter":  # but the target of a send
+                    raise
+            except InvalidTransition:
+                continue  # another has retried it
+    return tuple(queued)
+
+
+def _letters(statements: Statements, runtime_id: LogicalRuntimeId, reason: str) -> list[InputId]:
+    found: list[InputId] = []
+    after = InputId("")
+    while page := dead_letters.of_runtime(statements, runtime_id, after, PAGE):
+        after = page[-1].input_id
+        found += [each.input_id for each in page if each.reason == reason]
+    return found
+
+
+def _with_letters(
+    statements: Statements, *, runtime_ids: Sequence[LogicalRuntimeId], reason: str
+) -> list[LogicalRuntimeId]:
+    return [runtime_id for runtime_id in runtime_ids if _has_letters(statements, runtime_id, reason)]
+
+
+def _has_letters(statements: Statements, runtime_id: LogicalRuntimeId, reason: str) -> bool:
+    try:
+        return bool(_letters(statements, runtime_id, reason))
+    except ReadFailed:
+        return True  # to try it says what is wrong

@@ -8,7 +8,7 @@ from typing import Unpack, final
 
 from tenure.persistence.contracts.erasing import Erasure
 from tenure.persistence.model.arguments import names_verbs
-from tenure.persistence.model.values import InputId, LogicalRuntimeId, RuntimeState
+from tenure.persistence.model.values import AbandonReason, InputId, LogicalRuntimeId, RuntimeState
 from tenure.portals.portal import Portal
 from tenure.supervisor.accepting.terms import AcceptTerms
 from tenure.supervisor.accepting.tickets import Ticket as TrioTicket
@@ -232,3 +232,15 @@ class Selection:
     async def destroy(self, *, dry_run: bool = False) -> Selected:
         """See `tenure.Selection.destroy`."""
         return await self._portal.call(partial(self._selection.destroy, dry_run=dry_run))
+
+    async def retry(
+        self,
+        reason: str = AbandonReason.MAX_ATTEMPTS_EXHAUSTED,
+        *,
+        fresh: bool = False,
+        version: str | None = None,
+        dry_run: bool = False,
+    ) -> Selected:
+        """See `tenure.Selection.retry`."""
+        call = partial(self._selection.retry, reason, fresh=fresh, version=version, dry_run=dry_run)
+        return await self._portal.call(call)

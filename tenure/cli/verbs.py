@@ -110,18 +110,6 @@ async def cancel(output: Output, target: str, runtime: str, input_id: str | None
     await carry_out(output, target, runtime, "cancel", verb)
 
 
-@click.option("--fresh", is_flag=True, help="Begin a new run; what must not be done twice is carried over.")
-@click.option("--version", metavar="VERSION", help="Let this version of its behaviour go on, also an older one.")
-@click.argument("target", type=click.Path(readable=False))
-@click.argument("runtime")
-@click.argument("input_id")
-async def retry(output: Output, target: str, runtime: str, input_id: str, *, fresh: bool, version: str | None) -> None:
-    """Queue the dead letter INPUT_ID of RUNTIME again, or send it again."""
-    await carry_out(
-        output, target, runtime, "retry", lambda handle: handle.retry(input_id, fresh=fresh, version=version)
-    )
-
-
 @click.argument("target", type=click.Path(readable=False))
 @click.argument("runtime")
 @click.argument("input_id")

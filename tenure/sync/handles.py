@@ -149,6 +149,7 @@ class Selection(Front[TrioSelection]):
     resume = verb(TrioSelection.resume)
     hold = verb(TrioSelection.hold)
     destroy = verb(TrioSelection.destroy)
+    retry = verb(TrioSelection.retry)
 
 
 @final

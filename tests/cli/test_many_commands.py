@@ -89,3 +89,21 @@ def test_what_is_for_one_runtime_is_refused_for_many(wrong: tuple[str, ...], pat
     verb, *options = wrong
     assert call(verb, path, *options, "--label", "tenant=acme", "--yes").exit_code == WRONG_USE
     assert states(path) == ["idle"] * 4
+
+
+def test_dead_letters_with_a_reason_are_retried_at_one_go(path: Path) -> None:
+    assert answer("reset", path, "--kind", "chat", "--yes")["done"] == 4
+    assert len(answer("dead-letters", path)) == 4
+    chosen = ("--label", "tenant=acme", "--reason", "reset")
+    would = answer("retry", path, *chosen)
+    assert (would["dry_run"], would["done"], would["first"]) == (True, 2, ["r1", "r3"])
+    assert answer("retry", path, *chosen, "--yes")["done"] == 2
+    letters = answer("dead-letters", path)
+    assert [each["runtime_id"] for each in letters] == ["r0", "r2"]
+    assert answer("retry", path, *chosen, "--yes")["skipped"] == 2
+
+    assert answer("retry", path, "r0", "--reason", "cancelled")["answer"] == []
+    assert answer("retry", path, "r0", "--reason", "reset")["answer"] == [letters[0]["input_id"]]
+    assert [each["inputs"] for each in answer("list", path)] == [1, 1, 0, 1]
+    for wrong in (("r0",), ("--kind", "chat"), ("r0", "x", "--reason", "reset"), ("r0", "--reason", "bored")):
+        assert call("retry", path, *wrong).exit_code == WRONG_USE

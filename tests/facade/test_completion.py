@@ -20,7 +20,7 @@ OFFERED: dict[type, str] = {
     """,
     tenure.Runtime: f"{HANDLE} fence_token generation held held_detail kind runtime_id state",
     tenure.ForeignRuntime: HANDLE,
-    tenure.Selection: "destroy hold reset resume retire stop",
+    tenure.Selection: "destroy hold reset resume retire retry stop",
     tenure.Run: """
         again answer ask checkpoint children destroy emit first flush gather map move_on_after now patched random recorded
         reject reset retire retiring send sleep spawn steered step stop uuid wait_steered

@@ -48,6 +48,9 @@ from . import entries, restarting, sends
 IN_DOUBT: Final = "in_doubt"
 """Reason of a dead letter that is a run which ended and abandoned nothing; its id is that of the run."""
 
+REFUSED: Final = "refused"
+"""Reason of one that is a send which its target refused."""
+
 FINISHED: Final = "finished"
 """Outcome of a run that ended well: its other members are consumed, so it is never entered again."""
 

@@ -16,7 +16,7 @@ from tenure.cli.upkeep.keys import seams
 from tenure.cli.verbs import carry_out, json_of
 from tenure.errors import InvalidInput
 from tenure.supervisor.handles.handle import Handle
-from tenure.supervisor.handles.selection import Selection
+from tenure.supervisor.handles.selection import REASONS, Selection, retry_all
 from tenure.supervisor.runs.recording.verdicts import DidNotRun, Ran, Verdict
 from tenure.supervisor.visiting import visit
 
@@ -129,6 +129,50 @@ async def hold(
     async with visit(target, seams=seams()) as supervisor:
         placed = await supervisor.hold(one, kind=kind, note=note)
     output.facts("Done", {"runtime_id": one, "kind": kind, "verb": "hold", "done": True, "was_on_hold": not placed})
+    return None
+
+
+@click.option("--fresh", is_flag=True, help="Begin a new run; what must not be done twice is carried over.")
+@click.option("--version", metavar="VERSION", help="Let this version of its behaviour go on, also an older one.")
+@click.option("--reason", type=click.Choice(REASONS), help="In place of INPUT_ID: every dead letter with this reason.")
+@selecting
+@_yes
+@click.argument("target", type=click.Path(readable=False))
+@click.argument("runtime", required=False)
+@click.argument("input_id", required=False)
+async def retry(
+    output: Output,
+    target: str,
+    runtime: str | None,
+    input_id: str | None,
+    *,
+    fresh: bool,
+    version: str | None,
+    reason: str | None,
+    yes: bool,
+    **selector: Unpack[Selector],
+) -> int | None:
+    """Queue the dead letter INPUT_ID of RUNTIME again, or send it again.
+
+    Or every one with a reason, of RUNTIME or of each that is chosen.
+    """
+    one = chosen_one(runtime, selector)
+    if (input_id is None) is (reason is None):
+        raise InvalidInput(detail="name one INPUT_ID, or say which by --reason", field="INPUT_ID")
+    if one is None:
+        if reason is None:
+            raise InvalidInput(detail="an INPUT_ID is of one RUNTIME", field="RUNTIME")
+        many = partial(Selection.retry, reason=reason, fresh=fresh, version=version)
+        return await for_all(output, target, selector, lambda chosen, dry_run: many(chosen, dry_run=dry_run), yes=yes)
+    if input_id is not None:
+        await carry_out(
+            output, target, one, "retry", partial(Handle.retry, input_id=input_id, fresh=fresh, version=version)
+        )
+        return None
+    async with visit(target, seams=seams()) as supervisor:
+        handle = await supervisor.find(one)
+        queued = await retry_all(supervisor.store, handle, str(reason), fresh=fresh, version=version)
+    output.facts("Done", {"runtime_id": one, "verb": "retry", "done": True, "answer": list(queued)})
     return None
 
 

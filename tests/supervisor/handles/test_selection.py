@@ -128,6 +128,47 @@ async def test_a_verb_that_was_cut_off_is_called_again_and_goes_on(database: Pat
         assert set((await states(owner)).values()) == {"stopped"}
 
 
+async def test_the_dead_letters_of_all_that_are_chosen_are_retried_at_one_go(
+    target: Path | str, autojump_clock: MockClock
+) -> None:
+    down, done, queued = [True], list[Any](), dict[str, list[str]]()
+
+    async def calls(run: tenure.Run) -> None:
+        if down[0]:
+            raise OSError("the model is down")
+        done.extend((run.runtime_id, each.payload) for each in run.inputs)
+
+    once = tenure.Behaviour(calls, restart=tenure.RestartPolicy(max_attempts=1), batch=2)
+    async with host(target, {"kind": once, "other": nothing}) as supervisor:
+        for name in "abc":
+            runtime = await supervisor.spawn(name, "kind", labels=ACME)
+            await supervisor.hold(name)
+            tickets = [await runtime.accept(number) for number in range(4)]
+            await runtime.cancel(tickets[3].input_id)
+            queued[name] = [ticket.input_id for ticket in tickets[:3]]
+            await supervisor.resume(name)
+            for ticket in tickets:
+                assert (await ticket.wait_outcome()).phase == "abandoned"
+        await supervisor.spawn("d", "other", labels=ACME)
+        await (await supervisor.find("c")).stop()
+        down[0] = False
+        chosen = supervisor.select(labels=ACME)
+
+        would = await chosen.retry(dry_run=True)
+        assert (would.first, counts(would), done) == (("a", "b", "c"), (3, 1, 0), [])
+        answer = await chosen.retry()
+        assert counts(answer) == (2, 1, 1), "one that is stopped takes none, and holds up no other"
+        assert answer.errors[0][0] == "c"
+        for name in "ab":
+            for input_id in queued[name]:
+                assert (await (await supervisor.ticket(name, input_id=input_id)).wait_outcome()).phase == "consumed"
+        assert sorted(done) == [(name, number) for name in "ab" for number in range(3)], "not what was cancelled"
+        assert counts(await chosen.retry(dry_run=True)) == (1, 3, 0)
+        assert counts(await chosen.retry(tenure.AbandonReason.CANCELLED, dry_run=True)) == (3, 1, 0)
+        with pytest.raises(InvalidInput):
+            await chosen.retry("bored")
+
+
 async def _cancel_when_some_are_stopped(asker: tenure.Supervisor, scope: trio.CancelScope) -> None:
     await (await asker.find("r000")).wait_state("stopped")
     scope.cancel()
