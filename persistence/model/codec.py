@@ -206,11 +206,13 @@ def decode_brought(data: bytes, field: str, what: str) -> Any:
     """Decode bytes that a caller has stored, and that are what their digest says.
 
     Raises:
-        InvalidInput: They are not JSON, which is how they were given: nothing was damaged.
+        InvalidInput: They are not JSON, or nested deeper than `NESTING`, which is how they were given: nothing was damaged.
+            How deep a decoder goes by itself depends on the version of Python and on the stack.
     """
     try:
+        check_nesting(data)
         return _decoder.decode(data)
-    except (msgspec.DecodeError, RecursionError) as exc:
+    except (msgspec.DecodeError, ValueError, RecursionError) as exc:
         refuse_sealed(data)
         raise InvalidInput(detail=f"{what} was stored as bytes that are not JSON: {exc}", field=field) from exc
 

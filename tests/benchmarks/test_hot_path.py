@@ -98,7 +98,7 @@ CALLS = 253
 
 
 async def test_an_input_calls_no_more_than_it_did() -> None:
-    here = str(Path(tenure.__file__).parents[1])
+    here = f"{Path(tenure.__file__).parents[1]}/"
     called = 0
 
     def count(frame: FrameType, event: str, _: object) -> None:
@@ -247,8 +247,8 @@ async def test_an_input_leaves_nothing_for_the_collector_of_cycles() -> None:
     assert found < INPUTS, "nothing of each input, and a few of whatever else went on"
 
 
-TRACKED = 49
-"""What the collector looks at for each input that is being worked on (46 to 48 are seen), and one to spare."""
+TRACKED = 49 if sys.version_info < (3, 13) else 52
+"""What the collector looks at for each input that is being worked on (46 to 48 are seen, to 50 with 3.13), and one to spare."""
 
 
 async def test_an_input_that_is_worked_on_is_few_objects_for_the_collector() -> None:
