@@ -24,6 +24,7 @@ from tenure.errors import Corrupt, InvalidInput
 
 from .numbers import (
     shown,
+    with_article,
 )
 from .texts import refuse_sealed, text_of
 
@@ -31,7 +32,7 @@ _decoder: Final = msgspec.json.Decoder()
 _PLAIN: Final = frozenset((str, int, bool, NoneType))
 _TEXT: Final = frozenset((str,))
 _LOST: Final = (bytes, bytearray, memoryview, set, frozenset)
-_AS_ELSE: Final = "a {} would come back as something else; encode it, or use a payload class"
+_AS_ELSE: Final = "{} would come back as something else; encode it, or use a payload class"
 
 _TEXTS: Final = (Decimal, UUID, timedelta, date, time)
 """What the encoder makes a text of. In an instance of a class the class makes it again; elsewhere it would stay a text."""
@@ -98,6 +99,8 @@ def encode(value: object, field: str, hook: Callable[[Any], Any] | None = None) 
         raise
     except Exception as exc:  # a caller's class may raise anything here, in the caller's own task
         said = text_of(exc)
+        if isinstance(exc, UnicodeEncodeError):
+            said = "a text has no lone surrogate"
         detail = "the keys of an object are text" if said.startswith(_NO_KEYS) else said
         raise InvalidInput(detail=f"no JSON form: {detail}", field=field) from exc
     return data
@@ -153,9 +156,11 @@ def _refuse_lost(value: object, form: Callable[[object], object]) -> None:
         elif issubclass(kind, list | tuple):
             found += each
         elif issubclass(kind, _LOST):
-            raise TypeError(_AS_ELSE.format(kind.__name__))
+            raise TypeError(_AS_ELSE.format(with_article(kind.__name__)))
         elif issubclass(kind, _TEXTS):
-            raise TypeError(f"a {kind.__name__} would come back as text; make it text, or use a payload class")
+            raise TypeError(
+                f"{with_article(kind.__name__)} would come back as text; make it text, or use a payload class"
+            )
         elif issubclass(kind, float):
             if not math.isfinite(each):
                 raise ValueError(f"{each} is not a JSON number")
@@ -166,7 +171,7 @@ def _refuse_lost(value: object, form: Callable[[object], object]) -> None:
 def _refuse_bytes(value: object) -> None:
     kind = value.__class__
     if issubclass(kind, _LOST):
-        raise TypeError(_AS_ELSE.format(kind.__name__))
+        raise TypeError(_AS_ELSE.format(with_article(kind.__name__)))
 
 
 def _parts(value: object, kind: type[Any], form: Callable[[object], object]) -> list[Any]:

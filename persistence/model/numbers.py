@@ -39,11 +39,16 @@ def shown(value: object) -> str:
         return f"the function {value.__qualname__}"
     # By identity: a class may say that it equals any other.
     if type(value) is not str and not any(type(value) is each for each in _SHORT):
-        return f"a {class_name(value)}"
+        return with_article(class_name(value))
     if type(value) is int and abs(value) >= INT_LIMIT:
         return "a whole number of more than 64 bits"  # its digits may be more than Python writes out
     text = repr(value[:_SHOWN] if isinstance(value, str) else value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def with_article(name: str) -> str:
+    """The name of a class as one of its kind: a dict, an object."""
+    return f"{'an' if name[:1] in 'aeiouAEIOU' else 'a'} {name}"
 
 
 def is_a(value: object, kind: type[Any]) -> bool:

@@ -172,7 +172,8 @@ def _policy(given: PolicyDecision) -> PolicyDecision:
     try:
         policy: PolicyDecision = check_value(given, PolicyDecision, "policy")
     except InvalidInput as exc:
-        raise InvalidInput(detail=f"{exc.field}: {exc.detail}", field="policy") from exc
+        named = "" if exc.field == "policy" else f"{exc.field}: "
+        raise InvalidInput(detail=f"{named}{exc.detail}", field="policy") from exc
     if policy.routing not in (Routing.QUEUE, Routing.STEER):
         raise InvalidInput(detail=f"an input from outside is not routed to {policy.routing}", field="policy")
     if policy.consume_point not in (ConsumePoint.ON_ACCEPT, ConsumePoint.ON_RUN_COMPLETE):

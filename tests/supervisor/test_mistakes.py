@@ -236,6 +236,17 @@ async def test_what_is_given_as_a_behaviour_and_cannot_be_one_is_named_with_its_
             pytest.fail("it was opened")
 
 
+async def test_what_cannot_be_is_shown_with_its_article_and_its_field_once(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with host(":memory:", {"kind": nothing}) as supervisor:
+        alice: Any = await supervisor.spawn("alice", "kind")
+        with pytest.raises(InvalidInput, match=r"^policy is not valid: an object is not a PolicyDecision; "):
+            await alice.accept("hello", policy=object())
+        with pytest.raises(InvalidInput, match=r"^runtime_id is not valid: a dict is not text; "):
+            await supervisor.find({})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
 async def test_a_term_that_no_accept_has_is_named_with_those_that_there_are(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
@@ -260,6 +271,8 @@ async def test_what_is_not_there_is_said_with_what_to_do(autojump_clock: trio.te
             await supervisor.ticket("alice", idempotency_key="no such key")
         with pytest.raises(NotFound, match=r"check the place$"):
             await alice.settle_step("main/1", tenure.DidNotRun())
+        with pytest.raises(NotFound, match="there is no unfinished run of runtime 'alice'; it has no record to change"):
+            await alice.resume(renamed={"look": "find"})
         with pytest.raises(NotFound, match=r"spawn it, or use find\(\)$"):
             supervisor.runtime("bob")
 

@@ -43,13 +43,16 @@ def run_query(
     try:
         connection.authorizer = _authorize
         connection.set_progress_handler(stopped, _STEPS)
-        with closing(connection.execute(sql, parameters, can_cache=False)) as cursor:
-            for row in cursor:
+        with closing(connection.cursor()) as cursor:
+            cursor.exec_trace = _OneStatement()
+            for row in cursor.execute(sql, parameters, can_cache=False):
                 if len(rows) == limit:
                     raise LimitReached(what="rows of one query", limit=limit)
                 rows.append(row)
     except apsw.InterruptError as exc:
         raise QueryStopped from exc
+    except apsw.ExecTraceAbort as exc:
+        raise InvalidInput(detail="it is one statement: two would read two moments", field="sql") from exc
     except apsw.AuthError as exc:
         raise InvalidInput(detail=f"only reads are allowed here ({exc})", field="sql") from exc
     except (apsw.SQLError, apsw.BindingsError, apsw.TooBigError, apsw.ReadOnlyError, apsw.MismatchError) as exc:
@@ -63,6 +66,19 @@ def run_query(
             connection.set_progress_handler(None)
             connection.authorizer = None
     return rows
+
+
+class _OneStatement:
+    """Lets a cursor begin its first statement and no further one; a comment after it is none."""
+
+    def __init__(self) -> None:
+        self._begun = False
+
+    def __call__(self, cursor: apsw.Cursor, *_: object) -> bool:
+        if not cursor.has_vdbe:
+            return True
+        first, self._begun = not self._begun, True
+        return first
 
 
 def _authorize(operation: int, first: str | None, second: str | None, _database: str | None, _by: str | None) -> int:

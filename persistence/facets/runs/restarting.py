@@ -213,7 +213,7 @@ def _amend(tx: Transaction, change: AmendRun) -> None:
     record = runtimes.load(tx, change.runtime_id)
     if record.run is None:
         if change.renamed or change.forget or change.version is not None:
-            raise NotFound(what="run", key=change.runtime_id)
+            raise NotFound(what="unfinished run of runtime", key=change.runtime_id, advice="it has no record to change")
         return
     asides.wake(tx, record)  # it goes on as was said here
     if change.version is not None:

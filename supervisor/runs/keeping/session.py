@@ -242,7 +242,7 @@ class RunSession:
     def _check_number(self, number: int, field: str) -> None:
         count = self._own.path.count
         if not 0 <= number <= count:
-            raise InvalidInput(detail=f"{number} of {count} messages", field=field)
+            raise InvalidInput(detail=f"{number} is not from 0 to {count}, the number of messages", field=field)
 
 
 def _encoded(message: object) -> bytes:

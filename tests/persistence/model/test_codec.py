@@ -223,3 +223,18 @@ def test_bytes_are_refused_before_they_are_encoded(value: object) -> None:
         tracemalloc.stop()
 
     assert peak < 1_000_000, "a copy of it was made"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("\ud800", "a text has no lone surrogate"),
+        ({"a": ["\udfff"]}, "a text has no lone surrogate"),
+        ({1: 2}, "the keys of an object are text"),
+        (b"x", "a bytes would come back"),
+        (bytearray(), "a bytearray would come back"),
+    ],
+)
+def test_what_has_no_json_form_says_why(value: object, said: str) -> None:
+    with pytest.raises(InvalidInput, match=f"^payload is not valid: no JSON form: {said}"):
+        encode(value, "payload")

@@ -78,6 +78,7 @@ async def test_a_query_may_describe_a_table(store: Store) -> None:
         "PRAGMA user_version = 9",
         "SELECT load_extension('x')",
         "SELECT 1; DELETE FROM inputs",
+        "SELECT 1; SELECT 2",
     ],
 )
 async def test_more_than_a_read_is_refused(store: Store, sql: str) -> None:
@@ -93,13 +94,25 @@ async def test_more_than_a_read_is_refused(store: Store, sql: str) -> None:
 
 @pytest.mark.parametrize(
     ("sql", "parameters"),
-    [("SELEC 1", ()), ("SELECT nothing FROM nowhere", ()), ("SELECT ?", ()), ("SELECT ?", [object()])],
+    [
+        ("SELEC 1", ()),
+        ("SELECT 1; SELECT 2", ()),
+        ("SELECT nothing FROM nowhere", ()),
+        ("SELECT ?", ()),
+        ("SELECT ?", [object()]),
+    ],
 )
 async def test_what_is_no_query_says_why(store: Store, sql: str, parameters: list[int]) -> None:
     async with store.read_connection() as connection:
         with pytest.raises(InvalidInput):
             await connection.query(sql, parameters)
         assert await connection.query("SELECT 1") == [(1,)]
+
+
+@pytest.mark.parametrize("sql", ["SELECT 1;", "-- why\nSELECT 1", "SELECT 1; -- the end", "SELECT 1; /* the end */ "])
+async def test_what_stands_around_the_one_statement_of_a_query_is_none(store: Store, sql: str) -> None:
+    async with store.read_connection() as connection:
+        assert await connection.query(sql) == [(1,)]
 
 
 async def test_a_query_has_a_limit_of_rows(open_mode: OpenMode) -> None:
