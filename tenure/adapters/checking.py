@@ -17,6 +17,8 @@ from typing import Any, Final, Literal, TypeVar, cast
 
 from tenure.errors import InvalidInput
 
+from .wording import in_words, one
+
 _STRINGS: Final = frozenset({str})
 _name_of: Final = vars(type)["__name__"].__get__  # whatever the class of a class says of that
 _NAMED: Final = frozenset({inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY})
@@ -119,9 +121,14 @@ class _Arguments:
 
 
 def _wrong(value: object, field: str, annotation: Any) -> InvalidInput:
-    wanted = annotation.__name__ if isinstance(annotation, type) else str(annotation)
-    detail = f"this {_name_of(type(value))} is not {wanted}, where a text has no lone surrogate"
-    return InvalidInput(detail=detail, field=field)
+    # Cases: a text that cannot be stored; a list, a dict or their like with something else in it; another class.
+    if _is(value, str) and not _is_text(value):
+        return InvalidInput(detail="a text has no lone surrogate", field=field)
+    wanted, origin = in_words(annotation), typing.get_origin(annotation)
+    if isinstance(origin, type) and _is(value, origin) and not _is_string(value):
+        return InvalidInput(detail=f"something in it does not fit: it is {wanted}", field=field)
+    given = "None" if value is None else one(_name_of(type(value)))
+    return InvalidInput(detail=f"{given} is not {wanted}", field=field)
 
 
 # One test for each form of annotation
