@@ -17,7 +17,7 @@ import trio
 
 import tenure
 import tenure.sync
-from tenure.errors import Closed, InvalidInput, NotADatabase, NotFound, StoreBroken, UnknownKind
+from tenure.errors import CannotOpen, Closed, InvalidInput, NotADatabase, NotFound, StoreBroken, UnknownKind
 from tests.kit.ground import pull_the_plug
 from tests.persistence.contracts.queued.test_queue import draft
 
@@ -252,6 +252,30 @@ def test_a_forked_child_is_refused_and_the_parent_goes_on(tmp_path: Path) -> Non
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         assert ada.accept(1).wait_outcome().result == 2
         assert supervisor.health().ready
+
+
+def test_a_forked_child_opens_no_file_that_its_parent_had_open_and_any_other_one(tmp_path: Path) -> None:
+    """SQLite would count on locks there that stayed with the parent: it waited for ever for one, or wrote with none."""
+    closed = tmp_path / "closed.db"
+    with tenure.sync.open_store(closed), tenure.sync.open_store(tmp_path / "a.db"):
+        pass
+    with tenure.sync.open_store(tmp_path / "a.db") as store:
+        child = os.fork()
+        if child == 0:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(20)
+            code = 1
+            try:
+                with pytest.raises(CannotOpen, match="forked"), tenure.sync.open_store(tmp_path / "a.db"):
+                    pass
+                for other in (closed, tmp_path / "new.db"):
+                    with tenure.sync.open_store(other) as opened:
+                        opened.health_check()
+                code = 0
+            finally:
+                os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert store.state.write({"k": b"1"}) == 1
 
 
 def test_a_verb_from_the_supervisors_own_thread_is_refused() -> None:

@@ -51,6 +51,7 @@ from .opening.preflight import (
 )
 from .opening.target import MEMORY
 from .options import sqlite_options
+from .system.forks import check_not_inherited, note_closed, note_open
 from .token_raise import raise_tokens
 from .writer import SYNCHRONOUS, Writer
 
@@ -94,6 +95,8 @@ class SqliteEngine:
             MemoryBlobs() if path == MEMORY else FolderBlobs(path + ATTACHMENTS_SUFFIX, self._options.files)
         )
         self._files: DatabaseFiles | None = None
+        self._is_on_system = path != MEMORY and self._options.vfs is None
+        self._noted: tuple[int, int] | None = None
         if path != MEMORY:
             self._files = DatabaseFiles(
                 path,
@@ -155,6 +158,8 @@ class SqliteEngine:
             if self._files is not None:
                 self._prepare(self._files)
             connection = self._connect(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+            if self._is_on_system:
+                self._noted = note_open(self._path)
             try:
                 if self._files is not None:
                     self._files.check_hosts(connection)
@@ -251,6 +256,9 @@ class SqliteEngine:
             self._host_locks.close()
         if self._files is not None:
             self._files.close()
+        if self._noted is not None:
+            note_closed(self._noted)
+            self._noted = None
 
     def _check_unmoved(self) -> None:
         if self._files is not None:
@@ -259,6 +267,7 @@ class SqliteEngine:
     def _prepare(self, files: DatabaseFiles) -> None:
         with mapped_os_errors(self._path):
             if self._options.vfs is None:  # another VFS need not be on this system's files at all
+                check_not_inherited(self._path)
                 check_file_system(self._path)
                 check_names(self._path)
             files.prepare()
@@ -266,6 +275,8 @@ class SqliteEngine:
                 self._host_locks.clear()
 
     def _connect(self, flags: int) -> apsw.Connection:
+        if self._is_on_system:
+            check_not_inherited(self._path)  # also of what is only looked into
         with mapped_errors("open", self._path):
             connection = apsw.Connection(self._path, flags, self._options.vfs, _STATEMENT_CACHE)
             connection.set_busy_timeout(self._limits.busy_ms)
