@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, final
 
@@ -77,8 +78,8 @@ class ServingTerms:
 
     @property
     def rate_ms(self) -> int:
-        """The time of the rate, milliseconds."""
-        return 0 if self.rate is None else max(int(self.rate[1] * 1000), 1)
+        """The time of the rate, milliseconds; a part of one counts as a whole."""
+        return 0 if self.rate is None else math.ceil(round(self.rate[1] * 1000, 3)) or 1
 
     @property
     def stored_rate(self) -> SetRate | None:

@@ -14,6 +14,7 @@ from trio.testing import MockClock
 
 import tenure
 from tenure.persistence.contracts.queued.serving import Serving
+from tenure.persistence.facets.queue import rates
 from tenure.persistence.facets.queue.heads import Heads
 from tenure.persistence.facets.queue.rates import SetRate
 from tenure.persistence.facets.queue.serving import Served, ServeNext
@@ -122,3 +123,16 @@ async def test_the_session_that_the_rate_kept_waiting_goes_first_though_the_next
 
     assert noting.begun == [*"abcdef"]
     assert noting.at[-1] - noting.at[0] == pytest.approx(10.0, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("per_s", "per_ms"), [(0.0015, 2), (0.0001, 1), (1.0, 1_000), (0.07, 70), (86_400.0, 86_400_000)]
+)
+async def test_a_rate_whose_time_is_no_whole_number_of_milliseconds_is_not_shortened(
+    database: Path, autojump_clock: MockClock, per_s: float, per_ms: int
+) -> None:
+    async with host(database, {}) as supervisor, serving(supervisor, Noting(), rate=(1, per_s)):
+        found = await supervisor.store.read(lambda statements: rates.find(statements, "prefix:"))
+
+        assert found is not None
+        assert found.per_ms == per_ms
