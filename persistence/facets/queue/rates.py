@@ -27,6 +27,9 @@ RECORD: Final = "rate"
 STARTS: Final = 10_000
 """Most starts of a rate: each that counts has a row."""
 
+_START: Final = 4
+"""Columns of a start."""
+
 
 @final
 @frozen(kw_only=True, slots=True)
@@ -93,22 +96,43 @@ def load(statements: Statements, rate: int) -> StoredRate | None:
     return None if row is None else _decode(row)
 
 
-def wait_ms(tx: Transaction, rate: StoredRate) -> int | None:
+@final
+@frozen(kw_only=True, slots=True)
+class Standing:
+    """Where the starts of a rate stand: the place and time of the last one, and when that began which the next waits for."""
+
+    last: int = 0
+    last_at: int = 0
+    waits_for: int | None = None
+
+
+def standing(statements: Statements, rate: StoredRate) -> Standing:
+    """The starts of a rate that decide when the next may be. Raises `Corrupt`."""
+    row = statements.one("rates.standing", rate=rate.rate, before=rate.starts - 1)
+    if row is None:
+        return Standing()
+    last, last_at = _decode_start(row[:_START], rate.rate)
+    first = row[_START:]
+    waits_for = None if first[0] is None else _decode_start(first, rate.rate)[1]
+    return Standing(last=last, last_at=last_at, waits_for=waits_for)
+
+
+def wait_ms(tx: Transaction, rate: StoredRate, now: Standing) -> int | None:
     """Milliseconds until the next start may be, at most the time of the rate; None: it may be now."""
     now_ms, latest_ms = int(tx.shared_now * 1000), math.ceil(tx.shared_now * 1000)
-    for place, _ in _starts(tx, rate.rate, "rates.ahead", now_ms=latest_ms):
-        tx.write("rates.set_start", **_start(rate.rate, place, latest_ms))
-    oldest = tx.one("rates.start", rate=rate.rate, place=_last(tx, rate.rate) - rate.starts + 1)
-    if oldest is None:
+    if now.last_at > latest_ms:  # the last start is the latest: only where it lies ahead may others
+        for place, _ in _starts(tx, rate.rate, "rates.ahead", now_ms=latest_ms):
+            tx.write("rates.set_start", **_start(rate.rate, place, latest_ms))
+    if now.waits_for is None:
         return None
-    left_ms = _decode_start(oldest, rate.rate)[1] + rate.per_ms - now_ms
+    left_ms = min(now.waits_for, latest_ms) + rate.per_ms - now_ms
     return left_ms if left_ms > 0 else None
 
 
-def start(tx: Transaction, rate: StoredRate) -> None:
+def start(tx: Transaction, rate: StoredRate, now: Standing) -> None:
     """Count a start, and forget those that no longer count."""
     now_ms, latest_ms = int(tx.shared_now * 1000), math.ceil(tx.shared_now * 1000)
-    place = _last(tx, rate.rate) + 1
+    place = now.last + 1
     tx.write("rates.insert_start", **_start(rate.rate, place, latest_ms))
     tx.write("rates.forget", rate=rate.rate, place=place - rate.starts, before=now_ms - rate.per_ms)
 
@@ -119,13 +143,6 @@ def check_starts(statements: Statements, rate: int) -> None:
     places = [place for place, _ in _starts(statements, rate, "rates.all_starts")]
     if places and places != list(range(places[0], places[0] + len(places))):
         raise Corrupt(record=RECORD, key=str(rate), detail="a start is missing")
-
-
-def _last(statements: Statements, rate: int) -> int:
-    row = statements.one("rates.last", rate=rate)
-    if row is None or type(row[0]) is not int:
-        raise Corrupt(record=RECORD, key=str(rate), detail="the place of a start has another form")
-    return int(row[0])
 
 
 def _starts(statements: Statements, rate: int, name: str, **bindings: int) -> list[tuple[int, int]]:

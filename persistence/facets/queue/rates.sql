@@ -17,21 +17,17 @@ SELECT rate FROM queue_rates ORDER BY rate;
 -- How many starts have no rate.
 SELECT count(*) FROM queue_starts s LEFT JOIN queue_rates r ON r.rate = s.rate WHERE r.rate IS NULL;
 
--- name: rates.last
-SELECT coalesce(max(place), 0) FROM queue_starts WHERE rate = :rate;
-
--- name: rates.start
-SELECT place, started_at, digest, scheme FROM queue_starts WHERE rate = :rate AND place = :place;
+-- name: rates.standing
+-- The last start, and the one so many places before it: all that decides when the next may be.
+SELECT l.place, l.started_at, l.digest, l.scheme, f.place, f.started_at, f.digest, f.scheme
+FROM queue_starts l LEFT JOIN queue_starts f ON f.rate = l.rate AND f.place = l.place - :before
+WHERE l.rate = :rate AND l.place = (SELECT max(m.place) FROM queue_starts m WHERE m.rate = :rate);
 
 -- name: rates.all_starts
 SELECT place, started_at, digest, scheme FROM queue_starts WHERE rate = :rate ORDER BY place;
 
 -- name: rates.ahead
--- The last start is the latest: only where it lies ahead may others.
-SELECT place, started_at, digest, scheme FROM queue_starts
-WHERE rate = :rate AND started_at > :now_ms
-  AND (SELECT l.started_at FROM queue_starts l WHERE l.rate = :rate ORDER BY l.place DESC LIMIT 1) > :now_ms
-ORDER BY place;
+SELECT place, started_at, digest, scheme FROM queue_starts WHERE rate = :rate AND started_at > :now_ms ORDER BY place;
 
 -- name: rates.insert_start
 INSERT INTO queue_starts (rate, place, started_at, digest, scheme) VALUES (:rate, :place, :started_at, :digest, :scheme);

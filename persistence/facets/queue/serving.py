@@ -151,10 +151,11 @@ def _start(
         return Served(seen=holding)
     rate = None if change.rate is None else rates.find_or_set(tx, change.rate)
     if rate is not None:
-        rate_wait_ms = rates.wait_ms(tx, rate)
+        standing = rates.standing(tx, rate)
+        rate_wait_ms = rates.wait_ms(tx, rate, standing)
         if rate_wait_ms is not None:
             return Served(seen=holding, rate_wait_ms=rate_wait_ms)
-        rates.start(tx, rate)
+        rates.start(tx, rate, standing)
     made, given = choosing.take(tx, change.session_id, taken, owner_id=change.owner_id, ttl_ms=change.ttl_ms)
     return Served(
         claim=choosing.claimed(made, given),

@@ -39,7 +39,7 @@ def no_claim_holds(patch: pytest.MonkeyPatch) -> None:
 
 
 def the_rate_is_not_asked(patch: pytest.MonkeyPatch) -> None:
-    def wait_ms(_tx: object, _rate: object) -> None:
+    def wait_ms(_tx: object, _rate: object, _now: object) -> None:
         """Nothing is waited for."""
 
     patch.setattr(rates, "wait_ms", wait_ms)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Generator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import trio
@@ -14,6 +14,7 @@ from trio.testing import MockClock
 
 import tenure
 from tenure.persistence.contracts.queued.serving import Serving
+from tenure.persistence.engines.postgres.writer import Writer
 from tenure.persistence.facets.queue import rates
 from tenure.persistence.facets.queue.heads import Heads
 from tenure.persistence.facets.queue.rates import SetRate
@@ -74,6 +75,34 @@ async def test_hosts_of_one_server_whose_clocks_are_apart_share_one_rate(server:
     for before, at_ms, after in began:
         assert int(before * 1000) <= at_ms <= after * 1000, "the server's time, within the commit"
     assert min(later - at for (_, at, _), (_, later, _) in pairwise(began)) >= PER_MS, began
+
+
+@pytest.mark.postgres
+async def test_a_rate_adds_two_round_trips_to_a_claim(server: str) -> None:
+    async with open_seen_store(server) as store:
+        await put(store, *[draft(f"{n}", session=f"s{n}") for n in range(22)])
+        worker, writer = Serving(ground_of(store)), cast("Writer", vars(inside_of(store))["_connection"])
+
+        async def trips(sessions: range, rate: SetRate | None) -> float:
+            before = writer.trips
+            for n in sessions:
+                asked = ServeNext(
+                    session_id=f"s{n}",
+                    owner_id="w",
+                    ttl_ms=60_000,
+                    count=1,
+                    per_session=1,
+                    max_crashes=5,
+                    rate=rate,
+                )
+                assert (await worker.claim(asked)).claim is not None
+            return (writer.trips - before) / len(sessions)
+
+        rate = SetRate(name="r", starts=100, per_ms=PER_MS)
+        await trips(range(1), None)
+        await trips(range(1, 2), rate)
+
+        assert await trips(range(2, 12), rate) - await trips(range(12, 22), None) <= 2.5
 
 
 async def test_a_rate_that_another_host_stored_with_a_longer_time_is_asked_now_and_then_and_one_that_it_frees_soon(

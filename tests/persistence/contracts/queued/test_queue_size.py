@@ -125,8 +125,7 @@ async def test_what_a_worker_does_reads_none_of_ten_thousand_that_are_dead() -> 
             "failures.delete_of_claim",
             "heads.of_session",
             "rates.by_name",
-            "rates.last",
-            "rates.start",
+            "rates.standing",
         ),
     ],
 )
