@@ -28,7 +28,13 @@ NO_HOST: Final = 0
     show_default=True,
     help="Seconds to wait for a sign.",
 )
-@click.option("--min-free-bytes", type=click.IntRange(min=1), default=MIN_FREE_BYTES, show_default=True)
+@click.option(
+    "--min-free-bytes",
+    type=click.IntRange(min=1),
+    default=MIN_FREE_BYTES,
+    show_default=True,
+    help="Fewer free bytes on the disk of the store are a problem.",
+)
 @click.argument("target", type=click.Path(readable=False))
 async def health(output: Output, target: str, *, wait_s: float, min_free_bytes: int) -> int:
     """Say whether the hosts of the store TARGET write, and what is wrong; exit code 0 where nothing is, else 1.
