@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Final, final
 
-from tenure.errors import Error
+from tenure.errors import CannotOpen, Error
 from tenure.persistence.model.texts import named
 
 from .nursery import is_for_others
@@ -40,7 +40,7 @@ class Unheard:
         if type(error) in self._met:
             return
         self._met.add(type(error))
-        passes = error.retryable if isinstance(error, Error) else True
+        passes = not isinstance(error, Error) or error.retryable or isinstance(error, CannotOpen)
         text = f"{self._work} failed and is tried again: {named(error).partition(chr(10))[0]}"
         write_line(STORE, logging.WARNING if passes else logging.ERROR, text, None if passes else error)
 
