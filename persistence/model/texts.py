@@ -104,6 +104,16 @@ def in_place_of(error: BaseException) -> BaseException:
     return made.with_traceback(_traceback(error))
 
 
+def is_long(error: BaseException, most: int) -> bool:
+    """Whether an exception comes of so many others, each raised from the next or while that was handled; also for a circle."""
+    each: BaseException | None = error
+    for _ in range(most):
+        each = _cause(each) or _context(each)
+        if each is None:
+            return False
+    return True
+
+
 def leaves(error: BaseException) -> Iterator[BaseException]:
     """The exceptions of a group and of the groups in it, however deep, first to last; of another, itself."""
     waiting = [error]

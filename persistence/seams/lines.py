@@ -6,11 +6,14 @@ import logging
 from typing import Final, final
 
 from tenure.errors import CannotOpen, Error
-from tenure.persistence.model.texts import named
+from tenure.persistence.model.texts import in_place_of, is_long, named
 
 from .nursery import is_for_others
 
 STORE: Final = "tenure.store"
+
+MOST_OTHERS: Final = 100
+"""Others of which an exception may come that is written with all tracebacks; the last of a longer chain is written alone."""
 
 
 def write_line(logger: str, level: int, text: str, error: BaseException | None = None, **fields: str) -> None:
@@ -20,7 +23,9 @@ def write_line(logger: str, level: int, text: str, error: BaseException | None =
     mistake, and may not cost it the host. Handlers of the standard library report their own errors.
     """
     try:
-        logging.getLogger(logger).log(level, "%s", text, exc_info=error, extra=fields)
+        # In the loop: the traceback of 20,000 that were raised from one another kept siblings waiting for seconds.
+        shown = in_place_of(error) if error is not None and is_long(error, MOST_OTHERS) else error
+        logging.getLogger(logger).log(level, "%s", text, exc_info=shown, extra=fields)
     except BaseException as exc:
         if is_for_others(exc):
             raise

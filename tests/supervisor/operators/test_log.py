@@ -73,6 +73,27 @@ async def test_failed_attempts_are_told_with_their_traceback_and_the_last_with_i
     assert (seen.failed_attempts, seen.dead_letters, seen.backing_off, seen.held) == (2, 1, 0, 0)
 
 
+async def test_of_very_many_exceptions_that_were_raised_from_one_another_the_last_is_written_alone(
+    autojump_clock: MockClock, lines: pytest.LogCaptureFixture
+) -> None:
+    # Each line is formatted in the loop: a loop that connects again and raises from its last error made others wait.
+    async def chained(run: tenure.Run) -> None:
+        last: ValueError | None = None
+        for number in range(5_000):
+            following = ValueError(f"try {number}")
+            following.__cause__, last = last, following
+        assert last is not None
+        raise last
+
+    async with host(":memory:", {"kind": tenure.Behaviour(chained, restart=ONCE_MORE)}) as opened:
+        runtime = await opened.spawn("alice", "kind")
+        await (await runtime.accept(None)).wait_outcome()
+
+    texts = [lines.handler.format(each) for each in lines.records if each.exc_info]
+    assert len(texts) == 2
+    assert all("try 4999" in text and "in chained" in text and "try 4998" not in text for text in texts)
+
+
 async def test_a_runtime_that_is_held_and_a_send_that_is_refused_are_told(
     autojump_clock: MockClock, lines: pytest.LogCaptureFixture
 ) -> None:
