@@ -38,6 +38,9 @@ NAMED: Final = 10
 SETTLED: Final = "a person said that it ran"
 """Stands in the place of an error where the result of a step is the verdict of a person."""
 
+WAS_THERE: Final = "it was there"
+"""Stands in the place of an error where a child was spawned that had been spawned before, by this run or an earlier one."""
+
 
 @final
 class EntryKind(StrEnum):

@@ -19,7 +19,7 @@ from tenure.persistence.facets.inbox import newcomers
 from tenure.persistence.facets.records import run_records, runtimes
 from tenure.persistence.facets.runs import entries
 from tenure.persistence.facets.runs.children import OnEnd, Scope, count, read_child, seal_child
-from tenure.persistence.model.entries import EntryStatus
+from tenure.persistence.model.entries import WAS_THERE, EntryStatus
 from tenure.persistence.model.labels import Labels
 from tenure.persistence.model.values import LogicalRuntimeId, RunId, RuntimeState, SessionId
 
@@ -60,7 +60,7 @@ def read_refused(error: str | None, key: str) -> Refused:
 @final
 @frozen(kw_only=True, slots=True)
 class Spawn(Change):
-    """Make a runtime that is a child of this one, for the current run, and record it. Answer: `Refused`, or None.
+    """Make a runtime that is a child of this one, for the current run, and record it. Answer: `Refused`, or whether it is new.
 
     A child of this runtime that is there already is taken as it is, and brought back to life where it is stopped; it ends
     from now on as is said here. What is refused is recorded too, and is refused again where the run enters again.
@@ -93,21 +93,21 @@ class Spawn(Change):
         return self.child
 
 
-def _spawn(tx: Transaction, change: Spawn) -> Refused | None:
+def _spawn(tx: Transaction, change: Spawn) -> Refused | bool:
     run = run_records.current(tx, change.runtime_id, change.run_id)
     parent = runtimes.load(tx, change.runtime_id)
-    refused = _bring(tx, change, parent, run)
-    if refused is not None:
-        error = _encode((refused.why, refused.child, refused.kind)).decode()
+    brought = _bring(tx, change, parent, run)
+    if isinstance(brought, Refused):
+        error = _encode((brought.why, brought.child, brought.kind)).decode()
         entries.write(tx, evolve(change.entry, status=EntryStatus.CAUGHT, error=error, result=None))
-        return refused
-    entries.write(tx, change.entry)
-    return None
+    else:
+        entries.write(tx, change.entry if brought else evolve(change.entry, error=WAS_THERE))
+    return brought
 
 
 def _bring(
     tx: Transaction, change: Spawn, parent: runtimes.RuntimeRecord, run: run_records.RunRecord
-) -> Refused | None:
+) -> Refused | bool:
     try:
         record = runtimes.find_cached(tx, change.child)
         row = None if record is None else tx.one("children.by_child", child=record.runtime)
@@ -140,7 +140,7 @@ def _bring(
         tx.write("children.spawn_again", child_key=known.child_key, **written)
     if change.scope is Scope.RUN or (known is not None and known.run is not None):
         count(tx, run)
-    return None
+    return known is None
 
 
 FACET: Final = Facet(name="children", handlers={Spawn: Handler(apply=_spawn)}, follow=follow)

@@ -57,9 +57,9 @@ async def spawn_all(write: Callable[..., Awaitable[Any]], parent: str, run_id: R
     await write(spawn_of(parent, run_id, "main/5", parent, kind, Scope.RUN, OnEnd.STOP))
 
 
-def spawned(change: Spawn, answer: Refused | None) -> Promised:
+def spawned(change: Spawn, answer: object) -> Promised:
     """The child is there, and whose it is."""
-    return [] if answer is not None else [("child", (change.runtime_id, change.child))]
+    return [] if isinstance(answer, Refused) else [("child", (change.runtime_id, change.child))]
 
 
 def check_children(rows: Rows) -> None:

@@ -15,7 +15,7 @@ from tenure.persistence.facets.runs.children import Child, OnEnd, Scope
 from tenure.persistence.facets.runs.entries import RecordedEntry
 from tenure.persistence.model.arguments import check_key, check_value
 from tenure.persistence.model.codec import decode, digest, encode
-from tenure.persistence.model.entries import EntryKind, EntryStatus, parse_place
+from tenure.persistence.model.entries import WAS_THERE, EntryKind, EntryStatus, parse_place
 from tenure.persistence.model.labels import Labels, check_labels
 from tenure.persistence.model.values import LogicalRuntimeId, SessionId, check_runtime_id
 from tenure.persistence.reading.patience import patiently
@@ -37,8 +37,9 @@ class Spawning:
         self._places = {
             _child_id(entry): entry.place
             for entry in recorded
-            if entry.kind is EntryKind.SPAWN and entry.result is not None
+            if entry.kind is EntryKind.SPAWN and entry.result is not None and entry.error != WAS_THERE
         }
+        self._landing: dict[LogicalRuntimeId, trio.Event] = {}
 
     async def spawn(
         self,
@@ -77,6 +78,8 @@ class Spawning:
         entering = self._entering
         check_outside_of_steps(entering.saying)
         found = await patiently(partial(entering.store.read, partial(rows.of_runtime, runtime_id=entering.runtime_id)))
+        for landing in [self._landing[each.runtime_id] for each in found if each.runtime_id in self._landing]:
+            await landing.wait()  # whether it is new is known then, and where it stands
         # What this run will spawn again is not there yet, for it; nor what is spawned beside the branch that asks.
         stands = seen_from(entering.branch.stands_for or entering.branch)
         unreached = entering.record.unreached
@@ -110,12 +113,19 @@ class Spawning:
             session_id=SessionId(seams.new_id()),
             entry=flight.record(EntryStatus.SUCCEEDED, result=encode(child, "result")),
         )
-        landed = await self._boundaries.land(flight, change)
-        flight.begun = True
-        refused: Refused | None = landed.answer(change)
-        if refused is not None:
-            raise _refusal(refused, kind)
-        self._places.setdefault(child, flight.place)
+        over = self._landing[child] = trio.Event()
+        try:
+            landed = await self._boundaries.land(flight, change)
+            flight.begun = True
+            brought: Refused | bool = landed.answer(change)
+            if brought is True:
+                self._places[child] = flight.place
+        finally:
+            over.set()
+            if self._landing.get(child) is over:
+                del self._landing[child]
+        if isinstance(brought, Refused):
+            raise _refusal(brought, kind)
         return child
 
     def _given(self, entry: RecordedEntry, kind: str) -> LogicalRuntimeId:
