@@ -10,6 +10,7 @@ from typing import Any, Final, Unpack, final
 import trio
 
 from tenure.errors import (
+    Closed,
     Contended,
     DiskFull,
     InvalidInput,
@@ -169,9 +170,12 @@ class Supervisor(Owning):
         checked_id = check_runtime_id(runtime_id)
         verb = set_values(self.store.limits, values, delete, expected)
         host = self._host
-        facts = host.owned.find(checked_id)
-        if facts is not None:
-            return await host.requests.perform(facts, verb)
+        while (facts := host.owned.find(checked_id)) is not None:
+            try:
+                return await host.requests.perform(facts, verb)
+            except Closed:  # it may have been put aside while this waited for its turn, and be back
+                if host.owned.find(checked_id) is not facts and not host.actors.has_let_go(facts):
+                    raise
         revision = await write_unowned(self.store, checked_id, verb)
         return await host.requests.ask(checked_id, verb) if revision is None else revision
 
