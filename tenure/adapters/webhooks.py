@@ -29,7 +29,7 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 import tenure.asyncio
 from tenure import Run
@@ -90,7 +90,7 @@ def routes(
     ==== =====
     202  It is on disk.
     200  It was already, with the same body: this is a repetition, and nothing was written.
-    400  The body is not JSON, or cannot be an input.
+    400  The body is not JSON, or cannot be an input; or the path is not UTF-8.
     401  The signature is missing or wrong, or its time is too far from now.
     404  There is no such runtime, and no `kind` to make one of.
     408  The body did not arrive whole in `body_s`.
@@ -157,13 +157,24 @@ def _host_of(request: Request) -> tenure.asyncio.Supervisor:
     return host
 
 
+def _is_text(raw_path: bytes) -> bool:
+    """Whether a path is text as it came: servers put one character for all that is none, and two ids would be one."""
+    try:
+        unquote_to_bytes(raw_path).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _check_seconds(seconds: float, field: str) -> None:
     if not 0 < seconds < math.inf:
         raise InvalidInput(detail="it is a number of seconds above 0", field=field)
 
 
 async def _read(request: Request, most: int, seconds: float) -> bytes | JSONResponse:
-    """The body; or the answer where it is too long or too slow, of which no more is read, or where the sender has gone."""
+    """The body; or the answer where that is too long or too slow, its path is not text, or its sender has gone."""
+    if not _is_text(request.scope.get("raw_path", b"")):
+        return _answer(HTTPStatus.BAD_REQUEST, error="the path is not UTF-8")
     found = bytearray()
     try:
         async with asyncio.timeout(seconds):

@@ -154,7 +154,8 @@ def test_what_is_signed_right_comes_in_once_and_all_else_is_refused(tmp_path: Pa
         for bad in ("{", "NaN", '"\\ud800"', "[" * 100_000, "\x00"):
             assert server.send(bad, message="bad")[0] == (400 if len(bad) < 10_000 else 413), bad[:10]
         assert server.send("1", message="i" * 501)[0] == 400
-        assert server.send("1", message="bad", to="%00")[0] == 400
+        for path in ("%00", "%ff", "%ed%a0%80"):
+            assert server.send("1", message="bad", to=path)[0] == 400
         assert server.send(json.dumps("x" * 10_000), message="bad")[0] == 413
     assert _conversation(tmp_path) == [{"text": "hello"}, {"text": "old"}, 1]
 
