@@ -93,8 +93,8 @@ async def test_an_input_from_accept_to_consumption_is_two_commits() -> None:
         assert supervisor.statistics().commits - before == 2 * INPUTS
 
 
-CALLS = 253
-"""What one input calls of this library in the thread of the loop, from accept to its outcome, and a few to spare."""
+CALLS = 230
+"""What one input calls of this library in the thread of the loop, at the least, from accept to outcome, and a few to spare."""
 
 
 async def test_an_input_calls_no_more_than_it_did() -> None:
@@ -109,13 +109,17 @@ async def test_an_input_calls_no_more_than_it_did() -> None:
         runtime = await supervisor.spawn("a", "agent")
         await (await runtime.accept(0)).wait_outcome()
         sys.setprofile(count)  # of this thread alone: the writer has one for itself
+        taken: list[int] = []
         try:
             for number in range(INPUTS):
+                before = called
                 await (await runtime.accept(number)).wait_outcome()
+                taken.append(called - before)
         finally:
             sys.setprofile(None)
 
-    assert called / INPUTS <= CALLS, called / INPUTS
+    # What the host does by the clock meanwhile is counted too, and on a busy machine there is more of that for each input.
+    assert min(taken) <= CALLS, sorted(taken)
 
 
 CALLS_OF_A_PIECE = 335
