@@ -19,6 +19,8 @@ from typing import Any, Generic, TypeVar, final
 
 import outcome
 
+from tenure.persistence.commits.commit import CommitResult
+
 from .cancelling import Held, cancelling
 from .loop_bell import bell_of
 
@@ -29,12 +31,18 @@ T = TypeVar("T")
 class Unbroken(asyncio.Future[T]):
     """A future whose task waits to the end: a cancellation of that task is noted, and is not felt by it before.
 
-    One task waits for it, and one thread gives its result with `answer`.
+    One task waits for it, and one thread gives its answer; see `Answered`.
     """
 
-    def __init__(self, *, loop: asyncio.AbstractEventLoop) -> None:
-        """Made in the task."""
+    def __init__(
+        self,
+        gather: Callable[[Unbroken[T], T], object],
+        *,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        """Made in the task. `gather` has `give_in_loop` called, for all answers that there are for the loop."""
         super().__init__(loop=loop)
+        self._gather = gather
         self._on_cancel: Callable[[], object] = _nothing
         self._held: Held | None = None
         self._before = cancelling()
@@ -52,24 +60,28 @@ class Unbroken(asyncio.Future[T]):
                 self._hold(exc)
         return self._held
 
-    def answer(self, value: T, *, in_loop: bool = False) -> None:
-        """Give the result, and have the task woken; from any thread, or `in_loop`. Called once.
+    def give(self, answer: T, /) -> None:
+        """Have the task go on with an answer, with others of its loop. From any thread."""
+        self._gather(self, answer)
 
-        A loop that was closed has no task left that waits.
-        """
-        self._answer.append(value)
+    def give_alone(self, answer: T, /) -> None:
+        """Have the task go on with an answer. From any thread. A loop that was closed has no task left that waits."""
+        self._answer.append(answer)
+        bell = self._bell
+        if bell is not None:
+            self._wake(bell.ring)
+            return
         loop = self.get_loop()
-        if in_loop:
-            self._wake(loop.call_soon)
-            return
-        if self._bell is not None:
-            self._wake(self._bell.ring)
-            return
         try:
             self._wake(loop.call_soon_threadsafe)
         except RuntimeError:
             if not loop.is_closed():
                 raise
+
+    def give_in_loop(self, answer: T) -> None:
+        """Have the task go on with an answer, from the thread of its loop."""
+        self._answer.append(answer)
+        self._wake(self.get_loop().call_soon)
 
     def add_done_callback(self, fn: Callable[..., object], /, *, context: Context | None = None) -> None:
         """For the task, which begins to wait: `fn` wakes it."""
@@ -109,19 +121,23 @@ class Answer(Generic[T]):
     """An answer that one thread waits for.
 
     Attributes:
-        given: The answer, or None while there is none.
+        given: The answer, the result of a commit as it is, or None while there is none.
     """
 
     def __init__(self) -> None:
         """There is none yet."""
-        self.given: outcome.Outcome[T] | None = None
+        self.given: outcome.Outcome[T] | CommitResult | None = None
         self._lock = threading.Lock()
         self._lock.acquire()
 
-    def give(self, answer: outcome.Outcome[T], /, *, alone: bool = False) -> None:  # noqa: ARG002 - as `Give` has it
+    def give(self, answer: outcome.Outcome[T] | CommitResult, /) -> None:
         """Let the thread that waits go on."""
         self.given = answer
         self._lock.release()
+
+    def give_alone(self, result: CommitResult, /) -> None:
+        """As `give`."""
+        self.give(result)
 
     def wait(self, seconds: float) -> None:
         """Wait for so long at most."""

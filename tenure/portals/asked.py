@@ -19,11 +19,15 @@ OnSettled = Callable[[CommitResult | Error], None]
 """Called in the trio thread with how a commit has ended."""
 
 
-class Give(Protocol):
-    """Gives the asker the answer; called once, from any thread. `alone`: there are no others to be given with it."""
+class Answered(Protocol):
+    """Who has asked, as it is seen where the answer is. One of the two is called, once, from any thread; it raises nothing."""
 
-    def __call__(self, answer: outcome.Outcome[Any], /, *, alone: bool = False) -> object:
-        """Raises nothing."""
+    def give(self, answer: outcome.Outcome[Any], /) -> object:
+        """Give the asker an answer, with others that there are for its thread."""
+        ...
+
+    def give_alone(self, result: CommitResult, /) -> object:
+        """Give it the result of a commit that has come alone, as it is."""
         ...
 
 
@@ -68,7 +72,7 @@ class Call:
     def __init__(
         self,
         way: Way,
-        answer: Give,
+        answer: Callable[[outcome.Outcome[Any]], object],
         function: Callable[..., Awaitable[Any]],
         arguments: tuple[Any, ...],
     ) -> None:
@@ -102,9 +106,11 @@ class Call:
 class Handed:
     """One commit on its way, which has a task in the trio thread only where it waits for room, or is cancelled."""
 
-    def __init__(self, way: Way, answer: Give, ground: Ground, commit: Commit, on_settled: OnSettled | None) -> None:
+    def __init__(
+        self, way: Way, answered: Answered, ground: Ground, commit: Commit, on_settled: OnSettled | None
+    ) -> None:
         self._way = way
-        self._answers = [answer]
+        self._answered = [answered]
         self._alone = False
         self._ground = ground
         self._commit = commit
@@ -148,17 +154,23 @@ class Handed:
         self._call.start()
 
     def _settled(self, settled: CommitResult | Error) -> None:
+        if self._alone and type(settled) is CommitResult:  # as `_give`, which is a call for each commit
+            try:
+                answered = self._answered.pop()
+            except IndexError:
+                return
+            answered.give_alone(settled)
+            return
         if self._on_settled is not None:
             self._on_settled(settled)
-        answer = outcome.Value(settled) if type(settled) is CommitResult else outcome.Error(settled)
-        self._give(answer, alone=self._alone)
+        self._give(outcome.Value(settled) if type(settled) is CommitResult else outcome.Error(settled))
 
-    def _give(self, answer: outcome.Outcome[Any], /, *, alone: bool = False) -> None:
+    def _give(self, answer: outcome.Outcome[Any]) -> None:
         try:  # a list, for of two threads one gives it
-            give = self._answers.pop()
+            answered = self._answered.pop()
         except IndexError:
             return  # a task that waits for it hears the same
-        give(answer, alone=alone)
+        answered.give(answer)
 
 
 def start(asked: Asked) -> None:

@@ -30,7 +30,7 @@ from tenure.persistence.model.texts import leaves
 from tenure.persistence.writing.ground import Ground
 
 from .answers import Answer, Unbroken
-from .asked import Asked, Call, Give, Handed, OnSettled, start
+from .asked import Answered, Asked, Call, Handed, OnSettled, start
 from .cancelling import DUE, raise_what_is_due
 from .gathered import Gathered
 
@@ -68,7 +68,7 @@ class Portal:
         self._cut = cut
         self._pid = os.getpid()
         self._asked: Gathered[Asked] = Gathered(start)
-        self._answers: WeakKeyDictionary[asyncio.AbstractEventLoop, Gathered[_Answered]] = WeakKeyDictionary()
+        self._answers: WeakKeyDictionary[asyncio.AbstractEventLoop, Gathered[_Gathered]] = WeakKeyDictionary()
 
     def open(self, nursery: trio.Nursery) -> None:
         """From the trio thread: calls run in this nursery from now on."""
@@ -89,29 +89,28 @@ class Portal:
         Cancellation: the function is cancelled, and waited for. Where it had a result or an error all the same, that
         is delivered, and the cancellation comes at the next await: where that is a call, before it asks for anything.
         """
-        answer: T = await self._ask(lambda give: Call(self, give, function, arguments))
+        answer: T = await self._ask(lambda answered: Call(self, answered.give, function, arguments))
         return answer
 
     async def call_to_leave(self, function: Callable[..., Awaitable[T]], *arguments: Any) -> T:
         """As `call`, of what leaves something that was entered: it is asked for also where a cancellation is due."""
-        answer: T = await self._ask(lambda give: Call(self, give, function, arguments), leaves=True)
+        answer: T = await self._ask(lambda answered: Call(self, answered.give, function, arguments), leaves=True)
         return answer
 
     def commit(
         self, ground: Ground, commit: Commit, on_settled: OnSettled | None = None
     ) -> Coroutine[Any, Any, CommitResult]:
         """Have a commit written; see `Ground.commit`. Errors and cancellation as `call`, of what that does."""
-        return self._ask(lambda give: Handed(self, give, ground, commit, on_settled))
+        return self._ask(lambda answered: Handed(self, answered, ground, commit, on_settled))
 
-    async def _ask(self, make: Callable[[Give], Asked], *, leaves: bool = False) -> Any:
+    async def _ask(self, make: Callable[[Answered], Asked], *, leaves: bool = False) -> Any:
         if DUE and not leaves:
             raise_what_is_due()
         token = self._token
         if token is None or os.getpid() != self._pid:
             raise self._why_not_here()
-        loop = asyncio.get_running_loop()
-        answered: Unbroken[outcome.Outcome[Any]] = Unbroken(loop=loop)
-        asked = make(partial(self._give, loop, answered))
+        answered: Unbroken[_Answer] = Unbroken(self._gather, loop=asyncio.get_running_loop())
+        asked = make(answered)
         try:
             self._hand_over(asked, token)
         except trio.RunFinishedError:
@@ -125,7 +124,7 @@ class Portal:
             raise copy(self._why_closed) if self._cut is None else self._cut()
         if held is not None:
             held.come_at_next_await()
-        return answer.unwrap()
+        return answer if type(answer) is CommitResult else answer.unwrap()
 
     def call_blocking(self, function: Callable[[], Awaitable[T]], *, deadline: float = math.inf) -> T:
         """Run a trio function in the trio thread, and wait for it in this one.
@@ -142,17 +141,19 @@ class Portal:
         Cancellation: what a handler of a signal raises meanwhile, such as `KeyboardInterrupt`, cancels the function, is
         held until that has ended, and leaves in place of what it returned or raised.
         """
-        answer: T = self._stand_for(lambda give: Call(self, give, function, ()), deadline)
+        answer: T = self._stand_for(lambda answered: Call(self, answered.give, function, ()), deadline)
         return answer
 
     def commit_blocking(
         self, ground: Ground, commit: Commit, on_settled: OnSettled | None = None, *, deadline: float = math.inf
     ) -> CommitResult:
         """Have a commit written, and wait for it in this thread; see `Ground.commit` and `call_blocking`."""
-        answer: CommitResult = self._stand_for(lambda give: Handed(self, give, ground, commit, on_settled), deadline)
+        answer: CommitResult = self._stand_for(
+            lambda answered: Handed(self, answered, ground, commit, on_settled), deadline
+        )
         return answer
 
-    def _stand_for(self, make: Callable[[Give], Asked], deadline: float) -> Any:
+    def _stand_for(self, make: Callable[[Answered], Asked], deadline: float) -> Any:
         token = self._token
         if trio.lowlevel.in_trio_run() and trio.lowlevel.current_trio_token() is token:
             message = "this is the thread of the supervisor, which would wait for itself: await the verb of `tenure`"
@@ -160,7 +161,7 @@ class Portal:
         if token is None or os.getpid() != self._pid:
             raise self._why_not_here()
         answered: Answer[Any] = Answer()
-        asked = make(answered.give)
+        asked = make(answered)
         interrupt: BaseException | None = None
         late = False
         try:
@@ -180,7 +181,7 @@ class Portal:
         answer = answered.given
         if isinstance(answer, outcome.Error) and _is_cut(answer.error):
             raise TimeoutError if late else copy(self._why_closed)
-        return answer.unwrap()
+        return answer if type(answer) is CommitResult else answer.unwrap()
 
     def _hand_over(self, asked: Asked, token: trio.lowlevel.TrioToken) -> None:
         # What comes alone keeps its place: after what is on its way to the trio thread, and is not submitted yet.
@@ -226,19 +227,9 @@ class Portal:
         forked = os.getpid() != self._pid
         return Closed(what=f"{self._what} {IN_A_CHILD}") if forked else copy(self._why_closed)
 
-    def _give(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        answered: Unbroken[outcome.Outcome[Any]],
-        answer: outcome.Outcome[Any],
-        /,
-        *,
-        alone: bool = False,
-    ) -> None:
-        """From any thread: give a task of a loop its answer. Those that are not alone wake the loop once for all of them."""
-        if alone:
-            answered.answer(answer)
-            return
+    def _gather(self, answered: Unbroken[_Answer], answer: _Answer) -> None:
+        """From any thread: give a task of a loop its answer. Those that come at the same time wake the loop once."""
+        loop = answered.get_loop()
         gathered = self._answers.get(loop)
         if gathered is None:
             gathered = self._answers[loop] = Gathered(_settle)
@@ -308,12 +299,13 @@ def verb(
     return call
 
 
-_Answered = tuple["Unbroken[outcome.Outcome[Any]]", "outcome.Outcome[Any]"]
+_Answer = outcome.Outcome[Any] | CommitResult
+_Gathered = tuple[Unbroken[_Answer], _Answer]
 
 
-def _settle(answered: _Answered) -> None:
-    future, answer = answered
-    future.answer(answer, in_loop=True)
+def _settle(gathered: _Gathered) -> None:
+    answered, answer = gathered
+    answered.give_in_loop(answer)
 
 
 def settle(future: asyncio.Future[T], value: T) -> None:

@@ -14,7 +14,7 @@ from tests.kit.bytecodes import bytecodes
 
 COMMITS = 20
 
-MOST = 3_800
+MOST = 3_720
 """Of one commit that appends a node from a task of asyncio, to the disk and back, and a few to spare."""
 
 
