@@ -1,4 +1,4 @@
-"""The proof of re-entry on the command line: ``python -m proof.reentry [--seeds N] [--first N]``.
+"""The proof of re-entry on the command line: ``python -m proof.reentry [--seeds N] [--first N] [--asyncio]``.
 
 A seed that breaks a promise is printed with its number: ``--seeds 1 --first NUMBER`` is it alone.
 """
@@ -10,9 +10,10 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
-from proof.seeded.cases import broken_by, played, say
+from proof.seeded.cases import broken_by, file_of_its_own, played, say
 from tenure.testing.determinism import frozen_heap
 
+from . import real_time
 from .play import Came, play
 
 MOST_BROKEN = 20
@@ -26,11 +27,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--seeds", type=int, default=100, help="how many (100)")
     parser.add_argument("--first", type=int, default=0, help="the first of them (0)")
+    parser.add_argument("--asyncio", action="store_true", help="on asyncio, in real time")
     asked = parser.parse_args(arguments)
     began, (seeds, broken, came) = time.perf_counter(), (0, 0, Came())
     with frozen_heap():
         for seed in range(asked.first, asked.first + asked.seeds):
-            found, how = broken_of(seed)
+            found, how = (broken_on_asyncio if asked.asyncio else broken_of)(seed)
             seeds += 1
             came += found
             if how is not None:
@@ -50,6 +52,13 @@ def broken_of(seed: int) -> tuple[Came, str | None]:
     except BaseException as exc:
         exc.add_note(f"in seed {seed}")
         raise
+    return came or Came(), how
+
+
+def broken_on_asyncio(seed: int) -> tuple[Came, str | None]:
+    """As `broken_of`, of the case as it is played on asyncio."""
+    with file_of_its_own() as file:
+        came, how = broken_by(partial(real_time.play, seed, file))
     return came or Came(), how
 
 

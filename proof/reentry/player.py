@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final, final
-
-import trio
 
 import tenure
 from tenure import errors
 
+from .loops import TRIO, Loop
 from .programs import Ask, Calls, Either, Idle, Item, Map, Move, Plain, Program, Scope, Sides, Sleep, Spawn, Step, Wait
 from .verbs import Verbs
-from .world import FAILED, Entering, World, terms_of
+from .world import FAILED, Entering, World
 
 PACES: Final = (0.3, 1.0, 2.0)
 """How long an unrecorded wait takes in an entering, as a share of its time."""
@@ -23,9 +23,12 @@ PACES: Final = (0.3, 1.0, 2.0)
 class Player:
     """Plays a program in one entering of its run."""
 
-    def __init__(self, world: World, entering: Entering, run: tenure.Run, source: random.Random) -> None:
+    def __init__(
+        self, world: World, entering: Entering, run: tenure.Run, source: random.Random, loop: Loop = TRIO
+    ) -> None:
         """Nothing is seen yet; what differs from one entering to the next is drawn from `source`."""
         self._world = world
+        self._loop = loop
         self._entering = entering
         self._run = run
         self._verbs = Verbs(run, entering)
@@ -65,7 +68,7 @@ class Player:
                 await self.play(item.yes if drawn else item.no, within)
                 return drawn
             case Idle(seconds=seconds):
-                await trio.sleep(seconds * self._pace)
+                await self._loop.sleep(seconds * self._pace)
                 return None
             case Sleep() | Wait() | Ask() | Spawn() | Move() | Plain():
                 return await self._verbs.value(item)
@@ -75,13 +78,14 @@ class Player:
     async def _step(self, step: Step, call: str | None = None) -> object:
         function = self._world.function(step)
         try:
-            return await self._run.step(step.name, function, repeat=step.repeat, call=call, **terms_of(step))
+            terms = self._world.terms_of(step)
+            return await self._run.step(step.name, function, repeat=step.repeat, call=call, **terms)
         except errors.StepFailed as exc:
             return f"{FAILED}{exc.detail}"
 
     async def _map(self, item: Map) -> object:
         step = item.step
-        function, terms = self._world.function(step), terms_of(step)
+        function, terms = self._world.function(step), self._world.terms_of(step)
         try:
             return await self._run.map(item.name, function, item.items, repeat=step.repeat, limit=item.limit, **terms)
         except errors.StepFailed as exc:
@@ -92,17 +96,14 @@ class Player:
         found: dict[str, object] = {}
 
         async def call(step: Step) -> None:
-            await trio.sleep(step.after_s)
+            await self._loop.sleep(step.after_s)
             found[step.name] = await self._step(step, call=step.name)
 
         async def beside() -> None:
             for each in item.beside:
                 await self._item(each, [])
 
-        async with trio.open_nursery() as nursery:  # owned by this item
-            for step in item.steps:
-                nursery.start_soon(call, step)
-            nursery.start_soon(beside)
+        await self._loop.together([*[partial(call, step) for step in item.steps], beside])
         return dict(sorted(found.items()))
 
     async def _sides(self, item: Sides, within: list[str]) -> object:
@@ -127,7 +128,7 @@ class Player:
 
     async def _scope(self, item: Scope, within: list[str]) -> bool:
         if not item.recorded:
-            with trio.move_on_after(item.seconds) as plain:
+            async with self._loop.cut(item.seconds) as plain:
                 await self.play(item.body, within)
             return plain.cancelled_caught
         async with self._run.move_on_after(item.seconds) as scope:

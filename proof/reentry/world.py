@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, final
 
 import trio
@@ -81,8 +81,10 @@ class World:
         asked: How many questions the peers were asked for each that the run asks.
     """
 
-    def __init__(self) -> None:
-        """Nothing is done yet."""
+    def __init__(self, sleep: Callable[[float], Awaitable[None]] = trio.sleep, second: float = 1.0) -> None:
+        """Nothing is done yet. What steps do takes its time with `sleep`, and so many seconds are one of a program."""
+        self._sleep = sleep
+        self._second = second
         self.enterings: list[Entering] = []
         self.broken: list[str] = []
         self.never: Counter[str] = Counter()
@@ -111,7 +113,7 @@ class World:
 
         async def act(item: str = "", key: str = "") -> dict[str, object]:
             self._count(step, item or step.name, key)
-            await trio.sleep(step.seconds)
+            await self._sleep(step.seconds)
             return self._result(step, item or step.name)
 
         def act_at_once(item: str = "", key: str = "") -> dict[str, object]:
@@ -140,6 +142,18 @@ class World:
         work = str(doubt.arguments[0]) if doubt.arguments else doubt.name
         return tenure.Ran({"of": work, "at": 0}) if self.never[work] else tenure.DidNotRun()
 
+    def terms_of(self, step: Step) -> Terms:
+        """How it is tried."""
+        terms = Terms()
+        if step.repeat != NEVER:
+            terms["attempts"] = step.attempts
+            terms["backoff_s"] = BACKOFF_S * self._second
+        if step.timeout_s is not None:
+            terms["timeout_s"] = step.timeout_s
+            if step.repeat == NEVER:
+                terms["on_timeout"] = "failed"
+        return terms
+
     # Who stands beside the run
 
     async def echo(self, run: tenure.Run) -> Any:
@@ -162,16 +176,3 @@ class World:
         """Count what arrives."""
         for each in run.inputs:
             self.count(self.arrived, each.payload, each.input_id)
-
-
-def terms_of(step: Step) -> Terms:
-    """How it is tried."""
-    terms = Terms()
-    if step.repeat != NEVER:
-        terms["attempts"] = step.attempts
-        terms["backoff_s"] = BACKOFF_S
-    if step.timeout_s is not None:
-        terms["timeout_s"] = step.timeout_s
-        if step.repeat == NEVER:
-            terms["on_timeout"] = "failed"
-    return terms

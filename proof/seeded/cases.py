@@ -9,7 +9,8 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -60,9 +61,15 @@ def virtual_seams(
 
 def played(play: Callable[[Path], Awaitable[T]], seed: int) -> T:
     """Play a case in a file of its own, by its seed. Raises `Broken`, in a group, and whatever else goes wrong."""
-    with tempfile.TemporaryDirectory(prefix="tenure-proof-", dir=memory_folder()) as folder:
-        file = Path(folder) / "agents.db"
+    with file_of_its_own() as file:
         return run_seeded(lambda _room: play(file), seed)
+
+
+@contextmanager
+def file_of_its_own() -> Generator[Path]:
+    """Where a store may be made; it goes at the end, with all beside it."""
+    with tempfile.TemporaryDirectory(prefix="tenure-proof-", dir=memory_folder()) as folder:
+        yield Path(folder) / "agents.db"
 
 
 def broken_by(play: Callable[[], T]) -> tuple[T | None, str | None]:

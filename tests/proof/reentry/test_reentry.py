@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import trio
 
-from proof.reentry.__main__ import broken_of, main
+from proof.reentry import real_time
+from proof.reentry.__main__ import broken_of, broken_on_asyncio, main
 from tenure.persistence.model.entries import Repeat
 from tenure.supervisor.runs.recording import entering
 from tenure.supervisor.runs.recording.branch import Branch
@@ -21,6 +22,12 @@ from tests.kit.sown import Mistake
 @pytest.mark.parametrize("seeds", share([range(first, first + 6) for first in range(0, 600, 6)], 100))
 def test_what_an_entering_has_seen_the_next_one_sees(seeds: range) -> None:
     assert [(seed, how) for seed in seeds if (how := broken_of(seed)[1]) is not None] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", share([range(first, first + 30) for first in range(0, 600, 30)], 20))
+def test_and_so_it_is_on_asyncio(seeds: range) -> None:
+    assert [(seed, how) for seed in seeds if (how := broken_on_asyncio(seed)[1]) is not None] == []
 
 
 def test_the_command_says_what_came_of_it(capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,3 +112,9 @@ def test_a_mistake_in_the_real_code_turns_a_seed_red(
     how = broken_of(seed)[1]
     assert how is not None
     assert words in how
+
+
+def test_a_cut_that_is_not_recorded_turns_a_seed_red_on_asyncio(monkeypatch: pytest.MonkeyPatch) -> None:
+    a_cut_is_not_recorded(monkeypatch)
+    monkeypatch.setattr(real_time, "LONGEST_S", 5.0)  # some wait for a place that does not come
+    assert any(broken_on_asyncio(seed)[1] is not None for seed in (34, 958, 45, 6, 52, 54))
