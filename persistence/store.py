@@ -97,7 +97,7 @@ class Store:
     @property
     def incarnation(self) -> str:
         """This host's name in errors and verdicts; a new one after another host has judged this one dead."""
-        return self._writer.host.incarnation
+        return self._writer.answering.host.incarnation
 
     @property
     def shared(self) -> bool:

@@ -62,12 +62,12 @@ class Ground:
         self.submit_where_room = writer.submit_where_room
         self.submit_alone = writer.lone.submit
         self.commit = writer.commit
-        self.hooks = writer.hooks
+        self.hooks = writer.answering.hooks
         # Beside a virtual clock a hint would come at any time.
         open_line = opened.engine.listeners.open_line if seams.step_executor is None else None
-        self.hinting = Hinting(open_line, seams.reader_executor, lambda: writer.host.host)
+        self.hinting = Hinting(open_line, seams.reader_executor, lambda: writer.answering.host.host)
         if self.hinting.gives:
-            writer.on_landed = self._landed
+            writer.answering.on_landed = self._landed
         self._readers = readers
         self._closing = closing
         self._on_brought: Callable[[Commit, CommitResult], None] | None = None
@@ -77,7 +77,7 @@ class Ground:
     @property
     def host(self) -> int:
         """Key of this host's row, under which it owns runtimes."""
-        return self._writer.host.host
+        return self._writer.answering.host.host
 
     @property
     def shared(self) -> bool:
@@ -87,7 +87,7 @@ class Ground:
     @property
     def incarnation(self) -> str:
         """This host's name; a new one after another host has judged it dead."""
-        return self._writer.host.incarnation
+        return self._writer.answering.host.incarnation
 
     @property
     def blobs(self) -> Blobs:
@@ -109,14 +109,14 @@ class Ground:
 
         The call comes before any outcome of the group that found it out, and before the lease counts as renewed.
         """
-        self._writer.on_rejoined = heard
+        self._writer.answering.on_rejoined = heard
 
     def lease_lapsed(self) -> bool:
         """Whether another host may have judged this one lapsed: nothing was renewed for one lease. Cheap.
 
         After a freeze or a sleep it stays true until a group has landed, and what was lost has been heard of.
         """
-        return self.shared and self.seams.boot_clock() - self._writer.renewed_at >= self.limits.lease_s
+        return self.shared and self.seams.boot_clock() - self._writer.answering.renewed_at >= self.limits.lease_s
 
     def free_bytes(self) -> int | None:
         """See `Engine.free_bytes`."""
@@ -128,7 +128,7 @@ class Ground:
 
     def lease_age_s(self) -> float:
         """Seconds since the lease was renewed last."""
-        return self.seams.boot_clock() - self._writer.renewed_at
+        return self.seams.boot_clock() - self._writer.answering.renewed_at
 
     # Commits
 
@@ -174,7 +174,7 @@ class Ground:
 
     def on_past(self, heard: Callable[[CommitResult], None]) -> None:
         """Have `heard` called, on the trio thread, when a commit has landed that wrote runtimes past their owner (`past`)."""
-        self._writer.on_past = heard
+        self._writer.answering.on_past = heard
 
     def _landed(self, batch: Sequence[Pending], outcomes: Sequence[Outcome], elsewhere: Elsewhere) -> None:
         written = [isinstance(each, CommitResult) and each.written for each in outcomes]
@@ -210,7 +210,7 @@ class Ground:
     def _idle_s(self) -> float:
         """Seconds since the lease was renewed last; where the boot clock is a user's and raises, it must be renewed now."""
         try:
-            return self.seams.boot_clock() - self._writer.renewed_at
+            return self.seams.boot_clock() - self._writer.answering.renewed_at
         except BaseException as exc:
             if is_for_others(exc):
                 raise

@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from threading import get_ident
 from typing import TypeVar, final
 
@@ -23,19 +23,17 @@ import trio
 from tenure.errors import Closed, StoreBroken
 from tenure.persistence.commits.commit import Commit, CommitResult
 from tenure.persistence.engines.engine import UnknownOutcome, WriteConnection
-from tenure.persistence.engines.listeners import Elsewhere
-from tenure.persistence.model.events.happenings import GroupLanded
 from tenure.persistence.model.texts import named
 from tenure.persistence.reading.stopping import kind_of
 from tenure.persistence.seams.executors import Executor
 from tenure.persistence.seams.limits import Limits
 from tenure.persistence.seams.nursery import refuse_thread
 
+from .answering.answering import Answering
 from .group import GroupBroken, GroupRunner, Outcome
-from .host_row import Rejoined
 from .lone.lone import Lone
 from .lost import between_groups
-from .pending import CALLBACK_FAILED, CarriedOut, CarryOut, FindRider, Pending, come_of, take_group
+from .pending import CarriedOut, CarryOut, FindRider, Pending, come_of, take_group
 from .room import Room
 from .statistics import WriterStatistics, statistics_of
 
@@ -49,11 +47,9 @@ class Writer:
     Attributes:
         broken, broken_event: Why the store has stopped, or None; set with it, and at an orderly end.
         broke_unheard: Whether it stopped after a group's answers, and no caller knows yet.
-        limits, host, renewed_at: Of the store; the row of the group that was heard of last; boot clock of its last renewal.
+        limits: Of the store.
         carry_out: Carries out one group, on the executor. What watches groups puts itself around it.
-        on_rejoined: Called on the trio thread when this host was judged dead and has a new row, before anything is settled.
-        hooks, on_landed: Called with each group that landed; the second there, after its callers have their answers.
-        on_past: Called there with the result of a commit that has written runtimes past their owner, when it was settled.
+        answering: Answers callers, and lets others hear of each group.
         lone: Takes commits of other threads past what waits, where nothing does.
     """
 
@@ -79,14 +75,9 @@ class Writer:
         self.broken: StoreBroken | None = None
         self.broke_unheard = False
         self.broken_event = trio.Event()
-        self.host = runner.host
-        self.renewed_at = runner.renewed_at
-        self.hooks = runner.hooks
-        self.on_rejoined: Callable[[Rejoined], None] | None = None
-        self.on_landed: Callable[[Sequence[Pending], Sequence[Outcome], Elsewhere], None] | None = None
-        self.on_past: Callable[[CommitResult], None] = _nothing
         self.lone = Lone(self, runner, executor, connection.housekeeping)
         self._progress, self._turn = self.lone.progress, self.lone.turn
+        self.answering = Answering(self, runner, self._progress, self._queue, self._room)
 
     def submit(self, commit: Commit, on_settled: Callable[[Outcome], None] | None = None) -> Pending:
         """Queue a commit after all that were submitted before. Sync, never blocks, and takes a place even where all are taken.
@@ -215,8 +206,8 @@ class Writer:
     @property
     def is_waited_for(self) -> bool:
         """See `Serving.is_waited_for`."""
-        hears = self.on_landed is not None or self.hooks.call is not None
-        return bool(hears or self._queue or self._closing or self._stop_behind_group or self.broken)
+        answering = self.answering
+        return bool(answering.is_heard or self._queue or self._closing or self._stop_behind_group or self.broken)
 
     def wake(self) -> None:
         """See `Serving.wake`."""
@@ -263,7 +254,7 @@ class Writer:
     def abandon_waiting(self) -> None:
         """Settle whatever waits with `Closed`: nothing is drained."""
         while self._queue:
-            self._settle(self._pop(), Closed(what="store"))
+            self.answering.settle(self._pop(), Closed(what="store"))
 
     def _enqueue(self, pending: Pending) -> None:
         if not self._queue:
@@ -300,7 +291,7 @@ class Writer:
         if self.broken is not None:
             return  # it broke while the disk did not answer, and every waiter has its answer
         if isinstance(found, list):
-            self._tell(group, batch, found)
+            self.answering.answer(group, batch, found)
         elif isinstance(found, GroupBroken):
             self._kind = found.kind
             self._stop(str(found), in_doubt=[each for each, doubt in zip(batch, found.in_doubt, strict=True) if doubt])
@@ -319,59 +310,6 @@ class Writer:
             self.broke_unheard = not self._queue
             self._stop(str(exc), in_doubt=())
 
-    def _tell(self, group: int, batch: list[Pending], outcomes: list[Outcome]) -> None:
-        runner = self._runner
-        # What was lost is cancelled before the lease counts as renewed and before anybody hears of this group: between
-        # the two a step of a lost runtime could begin.
-        rejoined = runner.rejoined
-        if rejoined is not None:
-            runner.rejoined = None
-            self._hear_of_host(rejoined)
-        self.renewed_at = runner.renewed_at
-        landed = len([each for each in outcomes if type(each) is CommitResult and each.written])
-        if landed:
-            made = self._progress  # as its `landed`, which is a call for each group
-            made.group, made.groups, made.commits = group, made.groups + 1, made.commits + landed
-        self._progress.taken = []
-        alone: list[Pending] = []
-        for pending, come_to in zip(batch, outcomes, strict=True):
-            if type(come_to) is not CommitResult and pending.goes_alone(come_to):
-                alone.append(pending)
-                continue
-            try:  # as `_settle`, which is a call for each commit
-                pending.settle(come_to)
-            except Exception as exc:  # noqa: BLE001 - one owner's mistake may not keep its neighbours waiting
-                self.stop_behind_group(f"{CALLBACK_FAILED}: {named(exc)}")
-            if type(come_to) is CommitResult and come_to.past:
-                self._hear_of_past(come_to)
-        for pending in reversed(alone):
-            self._room.take(pending.weight)
-            self._queue.appendleft(pending)
-        if landed and self.on_landed is not None:
-            self.on_landed(batch, outcomes, self._runner.elsewhere)
-        if landed and self.hooks.call is not None:
-            self.hooks.call(GroupLanded(commits=landed, seconds=self._progress.seconds, sync_s=self._runner.sync_s))
-
-    def _hear_of_host(self, rejoined: Rejoined) -> None:
-        self.host = rejoined.host
-        if self.on_rejoined is not None:
-            try:
-                self.on_rejoined(rejoined)
-            except Exception as exc:  # noqa: BLE001 - who waits for this group gets its answer all the same
-                self.stop_behind_group(f"{CALLBACK_FAILED}: {named(exc)}")
-
-    def _hear_of_past(self, result: CommitResult) -> None:
-        try:
-            self.on_past(result)
-        except Exception as exc:  # noqa: BLE001 - as in `_settle`
-            self.stop_behind_group(f"{CALLBACK_FAILED}: {named(exc)}")
-
-    def _settle(self, pending: Pending, outcome: Outcome) -> None:
-        try:
-            pending.settle(outcome)
-        except Exception as exc:  # noqa: BLE001 - one owner's mistake may not keep its neighbours waiting
-            self.stop_behind_group(f"{CALLBACK_FAILED}: {named(exc)}")
-
     def _stop(self, detail: str, *, in_doubt: Iterable[Pending]) -> None:
         """Fail-stop: nothing more is taken, and every waiter gets `StoreBroken`."""
         if self.broken is not None:
@@ -381,10 +319,10 @@ class Writer:
         taken = self._progress.taken
         self._progress.end()
         for pending in taken:
-            self._settle(pending, self._broken(in_doubt=pending in doubtful, detail=detail))
+            self.answering.settle(pending, self._broken(in_doubt=pending in doubtful, detail=detail))
         self._room.close()
         while self._queue:
-            self._settle(self._pop(), self._broken(in_doubt=False, detail=detail))
+            self.answering.settle(self._pop(), self._broken(in_doubt=False, detail=detail))
         self.broken_event.set()
         self._wakeup.set()
         self._shield.cancel()  # no caller waits any longer for a group that the disk does not answer
@@ -392,7 +330,3 @@ class Writer:
     def _broken(self, *, in_doubt: bool, detail: str) -> StoreBroken:
         group = self._progress.group + 1 if in_doubt else None
         return self._kind(incarnation=self._runner.host.incarnation, group=group, in_doubt=in_doubt, detail=detail)
-
-
-def _nothing(*_: object) -> None:
-    """A place that is given back at once, or news of which no supervisor is open to hear."""

@@ -22,6 +22,7 @@ from tenure.persistence.commits.commit import Commit, CommitResult
 from tenure.persistence.engines.housekeeping import Housekeeping
 from tenure.persistence.model.texts import named
 from tenure.persistence.seams.executors import Executor, Posted
+from tenure.persistence.writing.answering.answering import Answering
 from tenure.persistence.writing.group import GroupRunner, Outcome
 from tenure.persistence.writing.pending import (
     CALLBACK_FAILED,
@@ -40,7 +41,7 @@ class Serving(Judge, Protocol):
     """The writer, as a lone commit sees it."""
 
     carry_out: CarryOut
-    renewed_at: float
+    answering: Answering
     broken: StoreBroken | None
 
     @property
@@ -127,7 +128,7 @@ class Lone:
         if landed is None or self._runner.rejoined is not None or self._writer.broken is not None:
             self._tell(partial(self._arrived, group, pending, found))
             return
-        self._writer.renewed_at = self._runner.renewed_at
+        self._writer.answering.renewed_at = self._runner.renewed_at
         if landed.written:
             self._progress.landed(group, 1)
         self._progress.end()

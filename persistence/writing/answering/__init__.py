@@ -1,0 +1,1 @@
+"""Who hears what came of a group, and in which order."""
