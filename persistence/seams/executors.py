@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import errno
 import mmap
+import os
 import queue
 import resource
 import threading
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from functools import partial
-from typing import Final, Protocol, TypeVar, final, runtime_checkable
+from typing import Any, Final, Generic, Protocol, TypeVar, final, runtime_checkable
 
 import outcome
 import trio
@@ -28,6 +29,9 @@ from .interrupts import to_the_end
 T = TypeVar("T")
 
 Heard = Callable[[T], object]
+
+_SYSTEM: Final[Any] = os  # not every system's has what is asked of it
+_MAKE: Final[Callable[[int], int] | None] = getattr(os, "eventfd", None)
 
 
 class Executor(Protocol):
@@ -61,6 +65,113 @@ class Posted(Protocol):
         takes none.
         """
         ...
+
+
+@runtime_checkable
+class Belled(Protocol):
+    """An executor whose thread can wake a waiting task by itself."""
+
+    def prepare(self, function: Callable[[], T], /) -> Call[T] | None:
+        """In the thread of the loop: a call of a function, which `Call.go` sends. None where it must be `run`.
+
+        The function may raise nothing. One call is out at a time. Where the system has no such bell, or gives no descriptor for
+        it, before the first `run` and once the executor is closed, there is None.
+        """
+        ...
+
+    def interrupt(self) -> None:
+        """End the wait for the call that is out, with `trio.ClosedResourceError`."""
+        ...
+
+
+@final
+class Bell:
+    """Wakes a task of the loop from another thread: by a descriptor that this task itself waits for.
+
+    What `TrioToken.run_sync_soon` is given goes by a queue, a socket and a task of trio's, and the task that it is for runs a
+    turn of the loop later. Only Linux has such descriptors (eventfd).
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        """Take the descriptor."""
+        self._descriptor = descriptor
+
+    @classmethod
+    def made(cls) -> Bell | None:
+        """A new one, or None where the system has or gives none."""
+        try:
+            return None if _MAKE is None else cls(_MAKE(0))
+        except OSError:
+            return None
+
+    def ring(self) -> None:
+        """From any thread. It never waits."""
+        _SYSTEM.eventfd_write(self._descriptor, 1)
+
+    async def wait(self) -> None:
+        """Wait until it rings, at once where it does. A checkpoint. Raises `trio.ClosedResourceError` where interrupted."""
+        await trio.lowlevel.wait_readable(self._descriptor)
+
+    def still(self) -> None:
+        """Let it ring no more; it does."""
+        _SYSTEM.eventfd_read(self._descriptor)
+
+    def interrupt(self) -> None:
+        """End the wait of the task that waits for it."""
+        trio.lowlevel.notify_closing(self._descriptor)
+
+    def close(self) -> None:
+        """Give the descriptor back: no thread may ring any more, since the number may be another's."""
+        os.close(self._descriptor)
+
+
+@final
+class Call(Generic[T]):
+    """A function that a thread is to call, and one task of the loop waits for.
+
+    Attributes:
+        is_sent: Whether the thread has it.
+    """
+
+    __slots__ = ("_bell", "_found", "_function", "_heard", "_is_heard", "_send", "is_sent")
+
+    def __init__(
+        self,
+        function: Callable[[], T],
+        bell: Bell,
+        send: Callable[[Callable[[], None]], None],
+        heard: Callable[[], None],
+    ) -> None:
+        """`send` takes what the thread is to call; `heard` is called on the loop, when it was heard that this is over."""
+        self._function = function
+        self._bell = bell
+        self._send = send
+        self._heard = heard
+        self._found: list[T] = []
+        self._is_heard = False
+        self.is_sent = False
+
+    def go(self) -> None:
+        """Have the thread call it, in its turn. Once."""
+        self.is_sent = True
+        self._send(self._carry_out)
+
+    def _carry_out(self) -> None:
+        self._found.append(self._function())
+        self._bell.ring()
+
+    async def wait(self) -> T:
+        """Wait for what the function returns. Raises `trio.ClosedResourceError` where the wait was interrupted.
+
+        Cancellation: the wait ends and the function runs on. It may be waited for anew, and also where the handler of a signal
+        has raised here.
+        """
+        while not self._is_heard:
+            await self._bell.wait()
+            self._is_heard = bool(self._found)
+            self._bell.still()
+        self._heard()
+        return self._found[0]
 
 
 async def run_to_the_end(executor: Executor, function: Callable[[], T]) -> T:
@@ -147,6 +258,9 @@ class ThreadExecutor:
         self._thread: threading.Thread | None = None
         self._token: trio.lowlevel.TrioToken
         self._closed = False
+        self._bell: Bell | None = None
+        self._asks_for_bell = True
+        self._is_out = False  # a call, of which the bell was not heard yet
         self.give_way = GiveWay()
 
     async def run(self, function: Callable[[], T], heard: Heard[T] | None = None, /) -> T:
@@ -155,12 +269,7 @@ class ThreadExecutor:
         if self._closed:
             raise trio.ClosedResourceError
         if self._thread is None:
-            # A daemon: a thread that hangs in a dead disk must not keep the process from ending.
-            thread = threading.Thread(target=self._serve, name=self._name, daemon=True)
-            start_thread(thread.start, self._name)
-            self._thread = thread
-            self._token = trio.lowlevel.current_trio_token()
-            trio.lowlevel.add_instrument(self.give_way)
+            self._start()
         task = trio.lowlevel.current_task()
         waiting = True
 
@@ -201,13 +310,55 @@ class ThreadExecutor:
 
         self._work.put(posted)
 
+    def prepare(self, function: Callable[[], T], /) -> Call[T] | None:
+        """See `Belled.prepare`."""
+        if self._thread is None or self._closed or self._is_out:
+            return None
+        bell = self._bell
+        if bell is None:
+            bell = self._bell = Bell.made() if self._asks_for_bell else None
+            if bell is None:
+                self._asks_for_bell = False  # it was refused: all else is done as ever
+                return None
+        return Call(function, bell, self._send, self._heard)
+
+    def _send(self, work: Callable[[], None]) -> None:
+        self.give_way.give()
+        self._is_out = True
+        self._work.put(work)
+
+    def _heard(self) -> None:
+        if self._is_out:
+            self._is_out = False
+            self.give_way.working -= 1
+
+    def interrupt(self) -> None:
+        """See `Belled.interrupt`."""
+        if self._bell is not None:
+            self._bell.interrupt()
+
     def close(self) -> None:
         """Let the thread end after the work it has."""
-        if not self._closed:
-            self._closed = True
-            self._work.put(None)
-            if self._thread is not None:
-                trio.lowlevel.remove_instrument(self.give_way)
+        if self._closed:
+            return
+        self._closed = True
+        if self._bell is not None:
+            self._bell.interrupt()
+            if self._is_out:  # the thread rings once more
+                self._work.put(self._bell.close)
+            else:
+                self._bell.close()
+        self._work.put(None)
+        if self._thread is not None:
+            trio.lowlevel.remove_instrument(self.give_way)
+
+    def _start(self) -> None:
+        # A daemon: a thread that hangs in a dead disk must not keep the process from ending.
+        thread = threading.Thread(target=self._serve, name=self._name, daemon=True)
+        start_thread(thread.start, self._name)
+        self._thread = thread
+        self._token = trio.lowlevel.current_trio_token()
+        trio.lowlevel.add_instrument(self.give_way)
 
     def _serve(self) -> None:
         self.give_way.watch(own_clock())

@@ -158,14 +158,27 @@ class Pending:
         except (trio.Cancelled, KeyboardInterrupt) as exc:
             if self.withdraw():
                 raise
-            # Shielded: the group is on its way to the disk and this task is the one that must know how it ended.
-            with trio.CancelScope(shield=True) as scope:
-                scope.relative_deadline = self._judge.limits.verdict_wait_s
-                await self._park()
-            if isinstance(exc, KeyboardInterrupt):
-                raise_later()
-            if self._outcome is None:
-                raise self._judge.stop_in_doubt("no verdict in time") from None
+            await self.see_out(exc)
+        outcome = self._outcome
+        return outcome if type(outcome) is CommitResult else self.come()  # as `come`, which is a call for each commit
+
+    async def see_out(self, interrupt: BaseException) -> None:
+        """Wait on for one that is taken, though a cancellation or a Ctrl-C has come: that is for later.
+
+        Raises:
+            StoreBroken: There was no verdict in time.
+        """
+        # Shielded: the group is on its way to the disk and this task is the one that must know how it ended.
+        with trio.CancelScope(shield=True) as scope:
+            scope.relative_deadline = self._judge.limits.verdict_wait_s
+            await self._park()
+        if isinstance(interrupt, KeyboardInterrupt):
+            raise_later()
+        if self._outcome is None:
+            raise self._judge.stop_in_doubt("no verdict in time") from None
+
+    def come(self) -> CommitResult:
+        """What was committed, of one that has its outcome. Raises the error that this is."""
         outcome = self._outcome
         if type(outcome) is CommitResult:
             return outcome

@@ -31,6 +31,7 @@ from tenure.persistence.seams.nursery import refuse_thread
 
 from .answering.answering import Answering
 from .group import GroupBroken, GroupRunner, Outcome
+from .lone.at_once import AtOnce
 from .lone.lone import Lone
 from .lost import between_groups
 from .pending import CarriedOut, CarryOut, FindRider, Pending, come_of, take_group
@@ -72,11 +73,15 @@ class Writer:
         self._was_woken = False
         self._shield = trio.CancelScope(shield=True)
         self._given_up = False
+        self._expects_one = (
+            False  # whether the last group was of one commit, so that none is likely to come along with it
+        )
         self.broken: StoreBroken | None = None
         self.broke_unheard = False
         self.broken_event = trio.Event()
         self.lone = Lone(self, runner, executor, connection.housekeeping)
         self._progress, self._turn = self.lone.progress, self.lone.turn
+        self._at_once = AtOnce(self, executor, self._progress, self._turn, connection.housekeeping)
         self.answering = Answering(self, runner, self._progress, self._queue, self._room)
 
     def submit(self, commit: Commit, on_settled: Callable[[Outcome], None] | None = None) -> Pending:
@@ -121,6 +126,10 @@ class Writer:
         await trio.lowlevel.checkpoint_if_cancelled()
         self.check_open()
         pending = Pending(commit, self, on_settled, find_rider)
+        if self._expects_one and find_rider is None and not (self._queue or self._was_woken or self._stop_behind_group):
+            result = await self._at_once.commit(pending)
+            if result is not None:
+                return result
         if self._room.take_if_free(pending.weight):
             self._enqueue(pending)
         else:
@@ -206,8 +215,8 @@ class Writer:
     @property
     def is_waited_for(self) -> bool:
         """See `Serving.is_waited_for`."""
-        answering = self.answering
-        return bool(answering.is_heard or self._queue or self._closing or self._stop_behind_group or self.broken)
+        waits = self._queue or self._closing or self._stop_behind_group or self.broken
+        return bool(waits or self.answering.is_heard)
 
     def wake(self) -> None:
         """See `Serving.wake`."""
@@ -277,6 +286,7 @@ class Writer:
         if not (batch := take_group(self._queue, self._room, self.limits)):
             return not self._closing
         self._progress.taken, self._progress.since = batch, time.perf_counter()
+        self._expects_one = self._at_once.is_possible and len(batch) == 1
         group = self._progress.group + 1
         commits = [pending.commit for pending in batch]
         answer = functools.partial(self.arrived, group, batch)  # it answers the callers, a turn of the loop before this
@@ -320,6 +330,7 @@ class Writer:
         self._progress.end()
         for pending in taken:
             self.answering.settle(pending, self._broken(in_doubt=pending in doubtful, detail=detail))
+        self._at_once.interrupt()
         self._room.close()
         while self._queue:
             self.answering.settle(self._pop(), self._broken(in_doubt=False, detail=detail))

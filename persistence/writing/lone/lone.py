@@ -112,14 +112,14 @@ class Lone:
         return pending
 
     def _let_go(self, claim: list[Pending]) -> None:
-        pending = _claimed(claim)
+        pending = claimed(claim)
         # A signal may have struck before it had the turn: then what is with the disk is another's.
         if pending is not None and self._turn.is_of(pending):
             self._progress.end()
             self._give_back(pending)
 
     def _carry_out(self, claim: list[Pending]) -> None:
-        pending = _claimed(claim)
+        pending = claimed(claim)
         if pending is None:
             return
         group = self._progress.group + 1
@@ -167,7 +167,8 @@ class Lone:
             return  # the loop is gone, and with it every caller
 
 
-def _claimed(claim: list[Pending]) -> Pending | None:
+def claimed(claim: list[Pending]) -> Pending | None:
+    """The commit, for who asks first. From any thread."""
     try:
         return claim.pop()
     except IndexError:
