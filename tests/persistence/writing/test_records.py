@@ -59,7 +59,7 @@ class Nothing:
 def group_with(records: Records) -> Transaction:
     connection: Any = Nothing()
     transaction = Transaction(connection, records, limits=Limits(), retention=Retention())
-    transaction.begin(1, 1, 0.0, DurabilityClass.DISK, savepoints=False)
+    transaction.begin(1, 1, 0.0, None, DurabilityClass.DISK, savepoints=False)
     return transaction
 
 
