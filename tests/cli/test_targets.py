@@ -29,6 +29,7 @@ MORE = {
     "destroy": ("alice", "--yes"),
     "cut-log": ("--yes",),
     "settle-step": ("--did-not-run",),
+    "retry": ("alice", "1"),
 }
 """What commands are given besides what their parser requires."""
 
