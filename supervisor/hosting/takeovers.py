@@ -141,7 +141,8 @@ class Takeovers:
             read = partial(unfinished, offers=offers, after=after)
             page, after = await self._store.read(read)
             known = [found for found in page if found.reason is None]
-            await together(*(partial(self.take_quietly, found.runtime_id, found.kind) for found in known))
+            with self._trials.in_order():
+                await together(*(partial(self.take_quietly, found.runtime_id, found.kind) for found in known))
 
     def leave_over(self, *, hurry: bool = False) -> None:
         """Something may be there to be taken: look at the next renewal, or at once."""

@@ -11,6 +11,8 @@ from __future__ import annotations
 import heapq
 import itertools
 import operator
+from collections.abc import Generator
+from contextlib import contextmanager
 from functools import partial
 from typing import Final, final
 
@@ -43,11 +45,25 @@ class Trials:
         self._waiting: list[tuple[int, int, RuntimeFacts]] = []
         self._arrivals = itertools.count()
         self._trying = False
+        self._coming = 0
 
     def add(self, facts: RuntimeFacts, crashes: int) -> None:
         """Let a runtime that is on trial wait for its turn."""
         heapq.heappush(self._waiting, (crashes, next(self._arrivals), facts))
-        if not self._trying:
+        self._begin()
+
+    @contextmanager
+    def in_order(self) -> Generator[None]:
+        """What is added in here is tried in the order of its crashes: no trial begins before all of it has come."""
+        self._coming += 1
+        try:
+            yield
+        finally:
+            self._coming -= 1
+        self._begin()
+
+    def _begin(self) -> None:
+        if self._waiting and not (self._trying or self._coming):
             self._trying = True
             self._tasks.start_soon(self._try_all)
 

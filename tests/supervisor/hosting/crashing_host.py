@@ -1,6 +1,7 @@
 """A host for a child process of `test_crashes.py`: it says on standard output what it did, and may kill itself.
 
 python crashing_host.py DATABASE accept         accept inputs, and print each key once accept has returned
+python crashing_host.py DATABASE alone          the poisoned run in flight, then SIGKILL
 python crashing_host.py DATABASE crash          three runs in flight, then SIGKILL
 python crashing_host.py DATABASE go-on          recover, wait for the innocent, then for the poisoned runtime
 """
@@ -37,6 +38,15 @@ async def accept(database: str) -> None:
         for n in range(10_000):
             await runtimes[n % 3].accept({"n": n}, idempotency_key=str(n))
             say(n)
+
+
+async def alone(database: str) -> None:
+    async def poison(run: tenure.Run) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    async with tenure.open_supervisor(database, behaviours={"poison": poison}) as supervisor:
+        await (await supervisor.spawn(POISONED, "poison")).accept("go", idempotency_key="k")
+        await trio.sleep_forever()
 
 
 async def crash(database: str) -> None:
@@ -81,4 +91,4 @@ async def go_on(database: str) -> None:
 
 
 if __name__ == "__main__":
-    trio.run({"accept": accept, "crash": crash, "go-on": go_on}[sys.argv[2]], sys.argv[1])
+    trio.run({"accept": accept, "alone": alone, "crash": crash, "go-on": go_on}[sys.argv[2]], sys.argv[1])

@@ -62,6 +62,28 @@ async def test_every_input_that_was_acknowledged_before_a_kill_is_there_after_it
     assert sorted(found) in (acknowledged, [*acknowledged, len(acknowledged)])
 
 
+@pytest.mark.parametrize("drawn", [0.0, 0.9])
+async def test_of_all_that_a_host_recovers_the_one_with_the_most_crashes_is_tried_last(
+    database: Path, monkeypatch: pytest.MonkeyPatch, drawn: float
+) -> None:
+    for mode in ("alone", "crash", "go-on"):
+        assert run_host(database, mode)[0] == -signal.SIGKILL
+    # Trio begins the tasks of one turn in their order, or the other way round.
+    monkeypatch.setattr("trio._core._run._r.random", lambda: drawn)
+    begun: list[str] = []
+    all_have_begun = trio.Event()
+
+    async def kind(run: tenure.Run) -> None:
+        begun.append(run.runtime_id)
+        if len(begun) == 3:
+            all_have_begun.set()
+
+    async with tenure.open_supervisor(database, behaviours={"innocent": kind, "poison": kind}):
+        await all_have_begun.wait()
+
+    assert (sorted(begun), begun[-1]) == (["a", "p", "z"], "p")
+
+
 @pytest.mark.turns(4)
 @pytest.mark.slow
 async def test_a_run_that_kills_its_host_is_held_at_the_fifth_crash_and_the_innocent_get_through(
