@@ -14,7 +14,7 @@ import queue
 import resource
 import threading
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, Final, Generic, Protocol, TypeVar, final, runtime_checkable
 
@@ -31,7 +31,7 @@ T = TypeVar("T")
 Heard = Callable[[T], object]
 
 _SYSTEM: Final[Any] = os  # not every system's has what is asked of it
-_MAKE: Final[Callable[[int], int] | None] = getattr(os, "eventfd", None)
+_MAKE: Final[Callable[[int, int], int] | None] = getattr(os, "eventfd", None)
 
 
 class Executor(Protocol):
@@ -80,7 +80,7 @@ class Belled(Protocol):
         ...
 
     def interrupt(self) -> None:
-        """End the wait for the call that is out, with `trio.ClosedResourceError`."""
+        """End the wait for the call that is out, and each later one, with `trio.ClosedResourceError`."""
         ...
 
 
@@ -95,12 +95,13 @@ class Bell:
     def __init__(self, descriptor: int) -> None:
         """Take the descriptor."""
         self._descriptor = descriptor
+        self._is_over = False
 
     @classmethod
     def made(cls) -> Bell | None:
         """A new one, or None where the system has or gives none."""
         try:
-            return None if _MAKE is None else cls(_MAKE(0))
+            return None if _MAKE is None else cls(_MAKE(0, _SYSTEM.EFD_CLOEXEC | _SYSTEM.EFD_NONBLOCK))
         except OSError:
             return None
 
@@ -110,14 +111,19 @@ class Bell:
 
     async def wait(self) -> None:
         """Wait until it rings, at once where it does. A checkpoint. Raises `trio.ClosedResourceError` where interrupted."""
-        await trio.lowlevel.wait_readable(self._descriptor)
+        if not self._is_over:
+            await trio.lowlevel.wait_readable(self._descriptor)
+        if self._is_over:  # asked again: it may have come after the bell, and the number may be another's by now
+            raise trio.ClosedResourceError
 
     def still(self) -> None:
-        """Let it ring no more; it does."""
-        _SYSTEM.eventfd_read(self._descriptor)
+        """Let it ring no more, where it does."""
+        with suppress(BlockingIOError):
+            _SYSTEM.eventfd_read(self._descriptor)
 
     def interrupt(self) -> None:
-        """End the wait of the task that waits for it."""
+        """End the wait of the task that waits for it, and each later one."""
+        self._is_over = True
         trio.lowlevel.notify_closing(self._descriptor)
 
     def close(self) -> None:
@@ -169,7 +175,7 @@ class Call(Generic[T]):
         while not self._is_heard:
             await self._bell.wait()
             self._is_heard = bool(self._found)
-            self._bell.still()
+        self._bell.still()  # also where a signal struck here: a ring that is left would drown that of the next call
         self._heard()
         return self._found[0]
 

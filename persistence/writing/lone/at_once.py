@@ -89,7 +89,7 @@ class AtOnce:
         return [] if pending is None else come_of(self._writer.carry_out, self._progress.group + 1, [pending.commit])
 
     def _let_go(self, group: int, pending: Pending, claim: list[Pending], call: Call[CarriedOut]) -> bool:
-        """Its task does not wait any longer. Whether nothing has happened, and nothing will."""
+        """Its task does not wait any longer. Whether nothing has happened, and nothing will, and it has no answer."""
         if not self._turn.is_of(pending):  # it had none yet, or gave it back
             return pending.outcome is None
         never_begun = claimed(claim) is not None
@@ -98,15 +98,16 @@ class AtOnce:
             self._give_back(pending)
         if call.is_sent and self._writer.broken is None:
             trio.lowlevel.spawn_system_task(self._wait_in_its_place, group, pending, call)
-        return never_begun
+        return never_begun and pending.outcome is None  # else the store has stopped meanwhile
 
     async def _wait_in_its_place(self, group: int, pending: Pending, call: Call[CarriedOut]) -> None:
-        try:
-            found = await call.wait()
-        except trio.ClosedResourceError:
-            return  # the store has stopped
-        if self._turn.is_of(pending):
-            self._arrived(group, pending, found)
+        with trio.CancelScope(shield=True):  # a task of the system may still wait for its store as the loop ends
+            try:
+                found = await call.wait()
+            except trio.ClosedResourceError:
+                return  # the store has stopped
+            if self._turn.is_of(pending):
+                self._arrived(group, pending, found)
 
     def _arrived(self, group: int, pending: Pending, found: CarriedOut) -> None:
         try:

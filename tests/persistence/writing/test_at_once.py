@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, cast, final
@@ -15,7 +16,7 @@ import trio.testing
 import tenure
 from tenure.errors import Error, StoreBroken, ValueConflict
 from tenure.persistence.engines.engine import UnknownOutcome, WriteConnection
-from tenure.persistence.seams.executors import ThreadExecutor
+from tenure.persistence.seams.executors import Bell, ThreadExecutor
 from tenure.persistence.store import ground_of
 from tenure.persistence.writing.inside import Inside
 from tenure.persistence.writing.pending import CarryOut
@@ -261,6 +262,63 @@ async def test_a_disk_that_hangs_keeps_neither_caller_nor_store_beyond_the_bound
     assert sorted([getattr(each, "in_doubt", None) is True for each in heard]) == [False, True]
 
 
+async def test_one_that_the_thread_has_not_come_to_hears_that_the_store_was_given_up(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenure.persistence.writing.closing.CLOSE_S", 0.05)
+    go_on, stands = threading.Event(), threading.Event()
+    heard: list[BaseException] = []
+
+    def stand(_: WriteConnection) -> None:
+        stands.set()
+        assert go_on.wait(PATIENCE_S)
+
+    async def asks(store: tenure.Store) -> None:
+        try:
+            await write(store, "b")
+        except Exception as exc:  # noqa: BLE001 - whichever it is
+            heard.append(exc)
+
+    async def use(nursery: trio.Nursery) -> None:
+        async with tenure.open_store(database) as store:
+            await write(store, "a")
+            nursery.start_soon(ground_of(store).between_groups, stand)
+            assert await trio.to_thread.run_sync(stands.wait, PATIENCE_S)
+            nursery.start_soon(asks, store)
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            raise ZeroDivisionError
+
+    with trio.fail_after(PATIENCE_S / 2):
+        async with trio.open_nursery() as nursery:
+            try:
+                with pytest.raises(ZeroDivisionError):
+                    await use(nursery)
+            finally:
+                go_on.set()
+    assert [type(each) for each in heard] == [StoreBroken]
+
+
+def test_at_the_end_of_the_loop_a_task_of_the_system_hears_of_its_commit(database: Path, groups: Groups) -> None:
+    heard: list[bool] = []
+
+    async def use() -> None:
+        async with tenure.open_store(database, limits=tenure.Limits(verdict_s=2.0), seams=groups.seams) as store:
+            await write(store, "a")
+            await trio.sleep(0.01)  # as above: the writer's task has its turn given back by then
+            groups.hold()
+            await write(store, "b")
+            heard.append(True)
+            await trio.lowlevel.checkpoint()
+
+    async def main() -> None:
+        trio.lowlevel.spawn_system_task(use)
+        await until(lambda: groups.begun.is_set() and not groups.free.is_set())
+        threading.Timer(0.1, groups.free.set).start()
+
+    trio.run(main)
+    assert heard == [True]
+
+
 async def test_a_host_that_was_judged_dead_hears_of_it_before_its_caller(database: Path, groups: Groups) -> None:
     async with tenure.open_store(database, seams=groups.seams) as store:
         await write(store, "a")
@@ -311,3 +369,75 @@ async def test_an_executor_that_is_closed_while_a_call_is_out_ends_the_wait_and_
 async def interrupted(wait: Callable[[], Awaitable[object]]) -> None:
     with pytest.raises(trio.ClosedResourceError):
         await wait()
+
+
+class BeforeIts(trio.abc.Instrument):
+    """Does something before the next step of a task: it is to run, and has not yet."""
+
+    def __init__(self, task: trio.lowlevel.Task, work: Callable[[], object]) -> None:
+        self._task = task
+        self._work = work
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        if task is self._task:
+            trio.lowlevel.remove_instrument(self)
+            self._work()
+
+
+async def test_one_that_was_woken_touches_no_descriptor_that_was_given_back_meanwhile() -> None:
+    before = descriptors()
+    executor = ThreadExecutor("a-thread")
+    await executor.run(lambda: None)
+    call = executor.prepare(lambda: 7)
+    if call is None:
+        return
+
+    def close() -> None:
+        executor.close()
+        deadline = time.monotonic() + PATIENCE_S
+        while descriptors() > before:
+            assert time.monotonic() < deadline
+
+    trio.lowlevel.add_instrument(BeforeIts(trio.lowlevel.current_task(), close))
+    call.go()
+    await interrupted(call.wait)
+    await interrupted(call.wait)  # nor one that begins to wait after that
+
+
+async def test_no_ring_is_left_for_the_next_call_where_a_signal_strikes(monkeypatch: pytest.MonkeyPatch) -> None:
+    executor = ThreadExecutor("a-thread")
+    await executor.run(lambda: None)
+    call = executor.prepare(lambda: 7)
+    if call is None:
+        return
+    with monkeypatch.context() as patch:
+        patch.setattr(Bell, "still", struck)
+        call.go()
+        with pytest.raises(InterruptedError):
+            await call.wait()
+    assert await call.wait() == 7
+    held, still = threading.Event(), Bell.still
+    later = executor.prepare(lambda: held.wait(PATIENCE_S))
+    assert later is not None
+    later.go()
+
+    def slowly(bell: Bell) -> None:
+        held.set()  # the thread rings here, where it has not yet
+        time.sleep(0.1)
+        still(bell)
+
+    monkeypatch.setattr(Bell, "still", slowly)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trio.to_thread.run_sync, set_later, held)
+        with trio.fail_after(PATIENCE_S / 2):
+            assert await later.wait()
+    executor.close()
+
+
+def set_later(event: threading.Event) -> None:
+    time.sleep(0.05)
+    event.set()
+
+
+def struck(_: Bell) -> None:
+    raise InterruptedError
