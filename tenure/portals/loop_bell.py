@@ -30,7 +30,8 @@ class LoopBell:
         """Made in the thread of the loop. Raises `OSError` where the system gives no descriptor."""
         self._calls: deque[tuple[Callable[[Any], object], Any, Context | None]] = deque()
         self._event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        finalize(self, os.close, self._event)
+        # Not at the end of the program, which gives it back: a daemon may ring later, and the number be another file's by then.
+        finalize(self, os.close, self._event).atexit = False
         loop.add_reader(self._event, self._hear)
 
     def ring(self, function: Callable[[Any], object], argument: Any, *, context: Context | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -151,6 +152,24 @@ def test_a_bell_is_rung_for_nothing_when_its_loop_was_closed() -> None:
     called: list[str] = []
     asyncio.run(main()).ring(called.append, "late", context=None)
     assert not called
+
+
+ENDING: Final = """
+import atexit
+kept = []
+atexit.register(lambda: kept[0].ring(print, 0, context=None))  # as the thread that writes may, for it is a daemon
+import asyncio
+from tenure.portals.loop_bell import bell_of
+async def main():
+    return asyncio.get_running_loop(), bell_of(asyncio.get_running_loop())
+loop, bell = asyncio.run(main())
+kept.append(bell)
+"""
+
+
+def test_it_is_rung_while_the_program_ends_and_the_number_is_no_other_file_by_then() -> None:
+    ended = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True, check=True)
+    assert ended.stderr == ""
 
 
 def test_a_loop_that_gets_no_descriptor_is_answered_in_its_own_way(tmp_path: Path) -> None:
