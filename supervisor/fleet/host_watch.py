@@ -31,6 +31,7 @@ from tenure.persistence.facets.ownership.requests import StoredRequest
 from tenure.persistence.facets.records import asides
 from tenure.persistence.facets.records.holds import OnHold, on_hold
 from tenure.persistence.facets.schedules import reads as schedules
+from tenure.persistence.model.values import LogicalRuntimeId
 from tenure.persistence.store import Store, erasures_of, ground_of
 from tenure.persistence.writing.host_row import (
     OtherHost,
@@ -135,7 +136,8 @@ class HostWatch:
         self._mark = arrivals.NOTHING_YET
         self._coming = math.inf
         self._due_since = 0.0
-        self._loop_watch = LoopWatch(LATE_S, log.loop_blocks, self._ground.proofs.breathe)
+        self._loop_watch = LoopWatch(LATE_S, self._stands, self._ground.proofs.breathe)
+        self._stood_in: list[LogicalRuntimeId] = []
         self._ground.on_rejoined(self._rejoined)
 
     async def start(self) -> None:
@@ -180,7 +182,7 @@ class HostWatch:
     # The two tasks
 
     async def _watch(self) -> None:
-        self._loop_watch = loop_watch = LoopWatch(LATE_S, self._log.loop_blocks, self._ground.proofs.breathe)
+        self._loop_watch = loop_watch = LoopWatch(LATE_S, self._stands, self._ground.proofs.breathe)
         if self._store.seams.step_executor is None:  # else this host has no threads, and its clock is not a real one
             loop_watch.start()
         next_look = NextLook(self._ground.hinting, self._store.limits, self._news, self._nap, self._lapse_in)
@@ -201,6 +203,7 @@ class HostWatch:
         Judged by both clocks: a virtual one jumps, and beside a virtual one the real one goes on.
         """
         began, real_began = trio.current_time(), time.perf_counter()
+        self._stood_in = []
         self._loop_watch.beat(seconds)
         if woken is None:
             await trio.sleep(seconds)
@@ -209,8 +212,14 @@ class HostWatch:
                 await woken.wait()
         late_s = min(trio.current_time() - began, time.perf_counter() - real_began) - seconds
         if late_s >= LATE_S:
-            # Asked now and not before each nap: a run that blocked cannot have ended, since its end is a commit.
-            self._log.loop_blocked(late_s, self._owned.running(), self._loop_watch.found)
+            # Not asked before each nap, which costs; and the run that blocked may have ended by now.
+            running = self._stood_in or self._owned.running()
+            self._log.loop_blocked(late_s, running, self._loop_watch.found)
+
+    def _stands(self, seconds: float, place: str) -> None:
+        """The loop stands still: in one of these runs. Called while it does, by the thread that watches it."""
+        self._stood_in = self._owned.running()
+        self._log.loop_blocks(seconds, place)
 
     def _lapse_in(self) -> float:
         """Seconds until a host can be judged lapsed, as far as it has been seen."""
