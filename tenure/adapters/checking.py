@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache, cached_property, wraps
 from types import FunctionType, NoneType, UnionType
 from typing import Any, Final, Literal, TypeVar, cast
@@ -21,6 +21,7 @@ from .wording import in_words, one
 
 _STRINGS: Final = frozenset({str})
 _name_of: Final = vars(type)["__name__"].__get__  # whatever the class of a class says of that
+_HOLDERS: Final = frozenset({list, tuple, set, frozenset, dict})
 _NAMED: Final = frozenset({inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY})
 
 Test = Callable[[Any], bool]
@@ -121,14 +122,25 @@ class _Arguments:
 
 
 def _wrong(value: object, field: str, annotation: Any) -> InvalidInput:
-    # Cases: a text that cannot be stored; a list, a dict or their like with something else in it; another class.
-    if _is(value, str) and not _is_text(value):
+    # Cases: a text that cannot be stored, or one in it; a list, a dict or their like with something else in it; another class.
+    if _has_odd_text(value):
         return InvalidInput(detail="a text has no lone surrogate", field=field)
     wanted, origin = in_words(annotation), typing.get_origin(annotation)
     if isinstance(origin, type) and _is(value, origin) and not _is_string(value):
         return InvalidInput(detail=f"something in it does not fit: it is {wanted}", field=field)
     given = "None" if value is None else one(_name_of(type(value)))
     return InvalidInput(detail=f"{given} is not {wanted}", field=field)
+
+
+def _has_odd_text(value: object, depth: int = 2) -> bool:
+    """Whether it, or what stands so far down in it, is a text with a lone surrogate."""
+    if _is(value, str):
+        return not _is_text(value)
+    if not depth or type(value) not in _HOLDERS:
+        return False
+    holder = cast("Collection[object]", value)
+    items = [*holder, *cast("dict[object, object]", value).values()] if type(value) is dict else holder
+    return any(_has_odd_text(each, depth - 1) for each in items)
 
 
 # One test for each form of annotation

@@ -30,6 +30,7 @@ class Store:
         ("1", int | None, "a str is not a whole number or None"),
         (True, float, "a bool is not a number"),
         ("x", list[Item], "a str is not a list of which each is a dict"),
+        ([("\ud800", 1)], list[tuple[str, int]], "a text has no lone surrogate"),
         ([object()], list[Item], "something in it does not fit: it is a list of which each is a dict"),
         ({"a": 1}, Mapping[str, str], "something in it does not fit: it is a mapping of which each is a text"),
         ((1, 2), tuple[str, int], "something in it does not fit: it is a tuple of (a text, a whole number)"),
