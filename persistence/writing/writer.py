@@ -73,9 +73,8 @@ class Writer:
         self._was_woken = False
         self._shield = trio.CancelScope(shield=True)
         self._given_up = False
-        self._expects_one = (
-            False  # whether the last group was of one commit, so that none is likely to come along with it
-        )
+        # Whether the last group was of one commit, so that none is likely to come along with the next.
+        self._expects_one = False
         self.broken: StoreBroken | None = None
         self.broke_unheard = False
         self.broken_event = trio.Event()
