@@ -19,11 +19,10 @@ import trio
 
 from tenure.persistence.commits.commit import CommitResult
 from tenure.persistence.engines.housekeeping import Housekeeping
-from tenure.persistence.model.texts import named
 from tenure.persistence.seams.executors import Belled, Call, Executor
 from tenure.persistence.writing.pending import CarriedOut, Pending, come_of
 
-from .lone import Serving, claimed
+from .lone import Serving, answer, claimed
 from .progress import Progress
 from .turn import Turn
 
@@ -110,11 +109,7 @@ class AtOnce:
                 self._arrived(group, pending, found)
 
     def _arrived(self, group: int, pending: Pending, found: CarriedOut) -> None:
-        try:
-            self._writer.arrived(group, [pending], found)
-        except BaseException as exc:  # noqa: BLE001 - as where the writer's task fails; the loop goes on, to close the store
-            self._writer.stop_in_doubt(f"the writer failed: {named(exc)}")
-        self._progress.end()
+        answer(self._writer, self._progress, group, pending, found)
         self._give_back(pending)
 
     def _give_back(self, pending: Pending) -> None:

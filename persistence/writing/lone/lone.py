@@ -148,11 +148,7 @@ class Lone:
             self._tell(pending.unpark)
 
     def _arrived(self, group: int, pending: Pending, found: CarriedOut) -> None:
-        try:
-            self._writer.arrived(group, [pending], found)
-        except BaseException as exc:  # noqa: BLE001 - as where the writer's task fails; the loop goes on, to close the store
-            self._writer.stop_in_doubt(f"the writer failed: {named(exc)}")
-        self._progress.end()
+        answer(self._writer, self._progress, group, pending, found)
         self._turn.give_back(pending)
         self._writer.wake()
 
@@ -165,6 +161,15 @@ class Lone:
             self._token.run_sync_soon(function)
         except trio.RunFinishedError:
             return  # the loop is gone, and with it every caller
+
+
+def answer(writer: Serving, progress: Progress, group: int, pending: Pending, found: CarriedOut) -> None:
+    """A lone commit has been carried out: answer its caller. On the loop; a mistake of ours stops the store."""
+    try:
+        writer.arrived(group, [pending], found)
+    except BaseException as exc:  # noqa: BLE001 - as where the writer's task fails; the loop goes on, to close the store
+        writer.stop_in_doubt(f"the writer failed: {named(exc)}")
+    progress.end()
 
 
 def claimed(claim: list[Pending]) -> Pending | None:

@@ -44,6 +44,13 @@ def set_wrong(store: tenure.Store, seconds: float) -> None:
     writer._clock._offset_s += seconds
 
 
+def asked_of(number: int, rate: SetRate | None) -> ServeNext:
+    """One piece of a session, under a rate."""
+    return ServeNext(
+        session_id=f"s{number}", owner_id="w", ttl_ms=60_000, count=1, per_session=1, max_crashes=5, rate=rate
+    )
+
+
 @pytest.mark.postgres
 async def test_hosts_of_one_server_whose_clocks_are_apart_share_one_rate(server: str) -> None:
     rate = SetRate(name="r", starts=1, per_ms=PER_MS)
@@ -56,17 +63,8 @@ async def test_hosts_of_one_server_whose_clocks_are_apart_share_one_rate(server:
         with trio.fail_after(30):
             while len(began) < 8:
                 for worker in workers:
-                    asked = ServeNext(
-                        session_id=f"s{len(began)}",
-                        owner_id="w",
-                        ttl_ms=60_000,
-                        count=1,
-                        per_session=1,
-                        max_crashes=5,
-                        rate=rate,
-                    )
                     before = time.time()
-                    claim = (await worker.claim(asked)).claim
+                    claim = (await worker.claim(asked_of(len(began), rate))).claim
                     if claim is not None:
                         began.append((before, claim.claimed_at_epoch_ms, time.time()))
                         if len(began) == 8:
@@ -86,16 +84,7 @@ async def test_a_rate_adds_two_round_trips_to_a_claim(server: str) -> None:
         async def trips(sessions: range, rate: SetRate | None) -> float:
             before = writer.trips
             for n in sessions:
-                asked = ServeNext(
-                    session_id=f"s{n}",
-                    owner_id="w",
-                    ttl_ms=60_000,
-                    count=1,
-                    per_session=1,
-                    max_crashes=5,
-                    rate=rate,
-                )
-                assert (await worker.claim(asked)).claim is not None
+                assert (await worker.claim(asked_of(n, rate))).claim is not None
             return (writer.trips - before) / len(sessions)
 
         rate = SetRate(name="r", starts=100, per_ms=PER_MS)
