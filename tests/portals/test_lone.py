@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -18,14 +18,12 @@ import tenure
 import tenure.asyncio
 import tenure.sync
 from tenure.errors import Closed, StoreBroken, ValueConflict
-from tenure.persistence.commits.commit import Commit
 from tenure.persistence.engines.engine import UnknownOutcome
 from tenure.persistence.seams.executors import ThreadExecutor
-from tenure.persistence.writing.inside import Inside
 from tenure.persistence.writing.lone.turn import Turn
-from tenure.persistence.writing.pending import CarryOut
 from tenure.portals.portal import Portal
 from tenure.sync.front import way
+from tests.kit.groups import Groups
 
 T = TypeVar("T")
 PATIENCE_S: Final = 20.0
@@ -50,44 +48,6 @@ def standing_still(store: tenure.sync.Store) -> Generator[None]:
         yield
     finally:
         go_on.set()
-
-
-@final
-class Groups:
-    """Watches the groups of a store. Also its observer.
-
-    Attributes:
-        sizes: Of each group that has begun.
-        free: Cleared, a group waits before it is carried out.
-        failing: Raised in place of carrying the next one out.
-    """
-
-    def __init__(self) -> None:
-        self.sizes: list[int] = []
-        self.inside: Inside | None = None
-        self.free = threading.Event()
-        self.free.set()
-        self.begun = threading.Event()
-        self.failing: Exception | None = None
-
-    @property
-    def seams(self) -> tenure.Seams:
-        return tenure.Seams(observer=self)
-
-    def opened(self, inside: object, /) -> None:
-        self.inside = cast("Inside", inside)
-        self.inside.observe(self._around)
-
-    def _around(self, carry_out: CarryOut) -> CarryOut:
-        def watched(group: int, commits: Sequence[Commit]) -> list[Any]:
-            self.sizes.append(len(commits))
-            self.begun.set()
-            assert self.free.wait(PATIENCE_S)
-            if self.failing is not None:
-                raise self.failing
-            return carry_out(group, commits)
-
-        return watched
 
 
 @pytest.fixture

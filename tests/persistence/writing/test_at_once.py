@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final, cast, final
+from typing import Final
 
 import pytest
 import trio
@@ -18,57 +18,10 @@ from tenure.errors import Error, StoreBroken, ValueConflict
 from tenure.persistence.engines.engine import UnknownOutcome, WriteConnection
 from tenure.persistence.seams.executors import Bell, ThreadExecutor
 from tenure.persistence.store import ground_of
-from tenure.persistence.writing.inside import Inside
-from tenure.persistence.writing.pending import CarryOut
+from tests.kit.groups import Groups
 
 PATIENCE_S: Final = 20.0
 WRITER: Final = "tenure.persistence.writing.ground.Ground.serve"
-
-
-@final
-class Groups:
-    """Watches the groups of a store. Also its observer.
-
-    Attributes:
-        sizes: Of each group that has begun.
-        free: Cleared, a group waits before it is carried out.
-        begun: Set when one begins.
-        failing: Raised in place of carrying the next ones out.
-    """
-
-    def __init__(self) -> None:
-        self.sizes: list[int] = []
-        self.inside: Inside | None = None
-        self.free = threading.Event()
-        self.free.set()
-        self.begun = threading.Event()
-        self.failing: Exception | None = None
-
-    @property
-    def seams(self) -> tenure.Seams:
-        return tenure.Seams(observer=self)
-
-    def opened(self, inside: object, /) -> None:
-        self.inside = cast("Inside", inside)
-        self.inside.observe(self._around)
-
-    def hold(self) -> None:
-        self.free.clear()
-        self.begun.clear()
-
-    async def wait_begun(self) -> None:
-        assert await trio.to_thread.run_sync(self.begun.wait, PATIENCE_S)
-
-    def _around(self, carry_out: CarryOut) -> CarryOut:
-        def watched(group: int, commits: Sequence[Any]) -> list[Any]:
-            self.sizes.append(len(commits))
-            self.begun.set()
-            assert self.free.wait(PATIENCE_S)
-            if self.failing is not None:
-                raise self.failing
-            return carry_out(group, commits)
-
-        return watched
 
 
 @pytest.fixture
