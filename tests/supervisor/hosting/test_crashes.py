@@ -78,7 +78,8 @@ async def test_of_all_that_a_host_recovers_the_one_with_the_most_crashes_is_trie
         if len(begun) == 3:
             all_have_begun.set()
 
-    async with tenure.open_supervisor(database, behaviours={"innocent": kind, "poison": kind}):
+    limits = tenure.Limits(group_commits=1)  # each is taken over by itself
+    async with tenure.open_supervisor(database, behaviours={"innocent": kind, "poison": kind}, limits=limits):
         await all_have_begun.wait()
 
     assert (sorted(begun), begun[-1]) == (["a", "p", "z"], "p")
